@@ -1,0 +1,12 @@
+//! The one place for bytes: every format of Tally as a type, its decoder, its limits.
+//!
+//! Each format has a page in `schemas/spec/`, written before the code, and golden vectors in `schemas/vectors/`.
+//! Decoders accept exactly one byte form, refuse lengths over their limit before allocating, and never panic (I11).
+//! Nothing here hashes, signs, reads a clock or does I/O: hashes and keys are opaque values handed in by `tally-ledger`.
+
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod time;
+
+pub use error::FormatError;

@@ -1,0 +1,52 @@
+//! Every maximum of the formats, each with its reason.
+
+/// The longest entry in bytes: a tlog-tiles bundle gives each entry a 16-bit length.
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+/// The longest entry header in bytes, so that 16 named heads fit and an event note keeps 61,439 bytes.
+pub const ENTRY_HEADER_BYTES_MAX: usize = 4_096;
+/// The longest event note in bytes: what an entry leaves beside its header.
+pub const EVENT_NOTE_BYTES_MAX: usize = ENTRY_BYTES_MAX - ENTRY_HEADER_BYTES_MAX;
+/// The most heads one entry header names; further ones go into `heads` statements before it.
+pub const HEADS_PER_ENTRY_MAX: usize = 16;
+/// The most signature lines of an event: drafter, approver, and room for joint acts.
+pub const EVENT_SIGNERS_MAX: usize = 4;
+/// The most signature lines of any note: what the Go and Rust implementations of signed notes accept.
+pub const NOTE_SIGNATURES_MAX: usize = 100;
+/// The longest note in bytes that is parsed at all (same cap as the `signed_note` crate).
+pub const NOTE_BYTES_MAX: usize = 1_000_000;
+/// The longest checkpoint note in bytes: text of three short lines and at most 100 signature lines.
+pub const CHECKPOINT_BYTES_MAX: usize = 32_768;
+/// The most hashes in an inclusion or consistency proof: one per bit of a 63-bit tree size, and one more.
+pub const PROOF_HASHES_MAX: usize = 64;
+/// The longest tlog-proof file in bytes.
+pub const PROOF_BYTES_MAX: usize = 65_536;
+/// The deepest nesting of arrays and objects in canonical JSON; no format of ours needs more.
+pub const JSON_DEPTH_MAX: usize = 8;
+/// The largest absolute integer in canonical JSON: what every IEEE-754 reader keeps exactly.
+pub const JSON_INTEGER_MAX: i64 = (1 << 53) - 1;
+/// The longest replication frame in bytes: below the 256 KiB `max_payload` of the NATS configuration.
+pub const FRAME_BYTES_MAX: usize = 196_608;
+/// The longest snapshot in bytes (bincode, local, rebuildable).
+pub const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+/// The longest genesis note in bytes: it holds profiles and calendars inline.
+pub const GENESIS_BYTES_MAX: usize = NOTE_BYTES_MAX;
+/// The longest governance note in bytes: it must fit an entry.
+pub const GOVERNANCE_NOTE_BYTES_MAX: usize = EVENT_NOTE_BYTES_MAX;
+/// The longest department, node, officer or post id in characters.
+pub const ID_CHARS_MAX: usize = 40;
+/// The longest federation name in characters (the id adds `-` and 16 hex digits).
+pub const FEDERATION_NAME_CHARS_MAX: usize = 40;
+/// The most `after` ids in one event.
+pub const AFTER_MAX: usize = 16;
+/// The most departments an event addresses or names as its audience.
+pub const DEPARTMENTS_PER_EVENT_MAX: usize = 64;
+/// The most attachments of one event.
+pub const ATTACHMENTS_MAX: usize = 16;
+/// The longest detached text or attachment in bytes.
+pub const PART_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The longest inline text field in bytes (UTF-8).
+pub const INLINE_TEXT_BYTES_MAX: usize = 16_384;
+/// The most data items of one case (each has its own state machine).
+pub const ITEMS_PER_CASE_MAX: usize = 256;
+/// The most events opened, approved or submitted in one call.
+pub const BATCH_MAX: usize = 1_024;
