@@ -8,6 +8,7 @@ pub mod error;
 pub mod id;
 pub mod json;
 pub mod limits;
+pub mod note;
 pub mod time;
 
 pub use error::FormatError;

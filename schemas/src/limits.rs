@@ -14,6 +14,8 @@ pub const EVENT_SIGNERS_MAX: usize = 4;
 pub const NOTE_SIGNATURES_MAX: usize = 100;
 /// The longest note in bytes that is parsed at all (same cap as the `signed_note` crate).
 pub const NOTE_BYTES_MAX: usize = 1_000_000;
+/// The longest key name of a note in bytes: what tlog-cosignature can name.
+pub const KEY_NAME_BYTES_MAX: usize = 255;
 /// The longest checkpoint note in bytes: text of three short lines and at most 100 signature lines.
 pub const CHECKPOINT_BYTES_MAX: usize = 32_768;
 /// The most hashes in an inclusion or consistency proof: one per bit of a 63-bit tree size, and one more.
