@@ -1,1 +1,3 @@
-//! placeholder
+//! The pure core: Merkle logs, authority, folding, rules and the node's decisions, without clock, randomness or I/O.
+
+pub mod crypto;
