@@ -4,11 +4,16 @@
 //! Decoders accept exactly one byte form, refuse lengths over their limit before allocating, and never panic (I11).
 //! Nothing here hashes, signs, reads a clock or does I/O: hashes and keys are opaque values handed in by `tally-ledger`.
 
+pub mod entry;
 pub mod error;
+pub mod event;
+pub mod genesis;
+pub mod governance;
 pub mod id;
 pub mod json;
 pub mod limits;
 pub mod note;
+pub mod statement;
 pub mod time;
 
 pub use error::FormatError;
