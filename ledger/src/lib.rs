@@ -1,3 +1,4 @@
 //! The pure core: Merkle logs, authority, folding, rules and the node's decisions, without clock, randomness or I/O.
 
 pub mod crypto;
+pub mod merkle;
