@@ -1,1 +1,3 @@
-//! placeholder
+//! The daemon of a department as a library.
+
+pub mod store;

@@ -1,0 +1,19 @@
+//!
+//! Layout, what is backed up and what never: `schemas/spec/store.md`. No module here knows HTTP, the bus, a clock or a rule.
+
+pub(crate) mod durable;
+mod error;
+mod layout;
+mod own_log;
+mod sled;
+
+#[cfg(test)]
+mod conformance;
+
+pub use error::{Damage, DamageKind, StoreError};
+pub use layout::{DataDir, folder_name};
+pub use own_log::{
+    BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, LocalRecord, OwnLog, RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX,
+    Record, check_batch,
+};
+pub use sled::SledLog;

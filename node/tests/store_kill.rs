@@ -1,0 +1,136 @@
+//! The own log under kill -9: a child appends batches and says what was acknowledged; it is killed in mid-write again and again.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tally_node::store::{LocalRecord, OwnLog, SledLog};
+use tally_schemas::id::Origin;
+
+/// Set for the child only: the folder, and the size of the entries.
+const FOLDER: &str = "TALLY_TEST_KILL_FOLDER";
+const BYTES: &str = "TALLY_TEST_KILL_BYTES";
+const ROUNDS: u64 = 10;
+
+fn origin() -> Origin {
+    Origin::parse("xian-0123456789abcdef/housing/1").unwrap()
+}
+
+fn next_random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+fn entry(index: u64, bytes: usize) -> Arc<[u8]> {
+    let mut state = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut out = Vec::with_capacity(bytes + 8);
+    while out.len() < bytes {
+        out.extend_from_slice(&next_random(&mut state).to_be_bytes());
+    }
+    out.truncate(bytes);
+    out.into()
+}
+
+/// What the batch that ends at this length leaves in the record beside it: long enough for several chunks.
+fn mark(len: u64) -> Vec<u8> {
+    let mut value = len.to_be_bytes().to_vec();
+    value.resize(
+        7_000 + usize::try_from(len % 9_000).unwrap(),
+        len.to_be_bytes()[7],
+    );
+    value
+}
+
+/// The child: appends batches of random size until it is killed.
+fn append_for_ever(folder: &Path, bytes: usize) {
+    let mut log = SledLog::open(folder, &origin()).unwrap();
+    let mut state = log.len().wrapping_add(0x1234_5678_9abc_def1);
+    let mut out = std::io::stdout();
+    loop {
+        let count = 1 + next_random(&mut state) % if bytes > 30_000 { 8 } else { 40 };
+        let len = log.len() + count;
+        let entries: Vec<_> = (log.len()..len).map(|index| entry(index, bytes)).collect();
+        let record = LocalRecord::Put {
+            key: b"mark".to_vec(),
+            value: mark(len),
+        };
+        log.append_batch(log.len(), &entries, &[record]).unwrap();
+        writeln!(out, "ack {len}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+fn kill_in_mid_write(test: &str, bytes: usize) {
+    if let Ok(folder) = std::env::var(FOLDER) {
+        return append_for_ever(Path::new(&folder), std::env::var(BYTES).unwrap().parse().unwrap());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("own");
+    let mut state = 0x9e37_79b9 + bytes as u64;
+    let mut checked = 0;
+    for round in 0..ROUNDS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(FOLDER, &folder)
+            .env(BYTES, bytes.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let acked_of = |line: &str| line.strip_prefix("ack ").map(|len| len.parse::<u64>().unwrap());
+        let first = lines.by_ref().find_map(|line| acked_of(&line.unwrap())).unwrap();
+        let deadline = Instant::now() + Duration::from_millis(20 + next_random(&mut state) % 400);
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+        let acked = lines
+            .filter_map(|line| acked_of(&line.unwrap()))
+            .last()
+            .unwrap_or(first);
+        killer.join().unwrap();
+
+        let log = SledLog::open(&folder, &origin()).unwrap();
+        assert!(
+            log.len() >= acked,
+            "round {round}: acknowledged {acked}, found {}",
+            log.len()
+        );
+        assert_eq!(
+            log.record(b"mark").unwrap(),
+            Some(mark(log.len())),
+            "round {round}: half a batch"
+        );
+        let from = if round + 1 == ROUNDS { 0 } else { checked };
+        let mut whole = true;
+        log.visit(from, &mut |index, found| {
+            whole &= *found == entry(index, bytes);
+            whole
+        })
+        .unwrap();
+        assert!(whole, "round {round}: an entry differs");
+        checked = log.len();
+        Box::new(log).close().unwrap();
+    }
+    assert!(checked > ROUNDS, "only {checked} entries: nothing was tested");
+}
+
+#[test]
+fn acknowledged_entries_of_600_bytes_survive_kill() {
+    kill_in_mid_write("acknowledged_entries_of_600_bytes_survive_kill", 600);
+}
+
+#[test]
+fn acknowledged_entries_of_12_kilobytes_survive_kill() {
+    kill_in_mid_write("acknowledged_entries_of_12_kilobytes_survive_kill", 12 * 1024);
+}
+
+#[test]
+fn acknowledged_entries_of_the_longest_size_survive_kill() {
+    kill_in_mid_write("acknowledged_entries_of_the_longest_size_survive_kill", 65_535);
+}
