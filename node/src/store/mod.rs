@@ -1,3 +1,4 @@
+//! Everything that a node keeps on disk: own log, files of every log, detached parts, signing lock.
 //!
 //! Layout, what is backed up and what never: `schemas/spec/store.md`. No module here knows HTTP, the bus, a clock or a rule.
 
@@ -5,6 +6,7 @@ pub(crate) mod durable;
 mod error;
 mod layout;
 mod own_log;
+mod parts;
 mod sled;
 
 #[cfg(test)]
@@ -16,4 +18,5 @@ pub use own_log::{
     BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, LocalRecord, OwnLog, RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX,
     Record, check_batch,
 };
+pub use parts::{Part, Parts};
 pub use sled::SledLog;
