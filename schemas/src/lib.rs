@@ -11,6 +11,7 @@ pub mod genesis;
 pub mod governance;
 pub mod id;
 pub mod json;
+pub mod key_file;
 pub mod limits;
 pub mod note;
 pub mod statement;

@@ -52,3 +52,5 @@ pub const INLINE_TEXT_BYTES_MAX: usize = 16_384;
 pub const ITEMS_PER_CASE_MAX: usize = 256;
 /// The most events opened, approved or submitted in one call.
 pub const BATCH_MAX: usize = 1_024;
+/// The longest key file in bytes: a sealed seed is about 300, the rest a name.
+pub const KEY_FILE_BYTES_MAX: usize = 4_096;
