@@ -4,6 +4,7 @@
 //! Decoders accept exactly one byte form, refuse lengths over their limit before allocating, and never panic (I11).
 //! Nothing here hashes, signs, reads a clock or does I/O: hashes and keys are opaque values handed in by `tally-ledger`.
 
+pub mod calendar;
 pub mod entry;
 pub mod error;
 pub mod event;
@@ -13,7 +14,11 @@ pub mod id;
 pub mod json;
 pub mod key_file;
 pub mod limits;
+mod members;
+pub mod names;
 pub mod note;
+pub mod profile;
+pub mod shipped;
 pub mod statement;
 pub mod time;
 
