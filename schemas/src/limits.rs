@@ -52,10 +52,8 @@ pub const INLINE_TEXT_BYTES_MAX: usize = 16_384;
 pub const ITEMS_PER_CASE_MAX: usize = 256;
 /// The most events opened, approved or submitted in one call.
 pub const BATCH_MAX: usize = 1_024;
-<<<<<<< HEAD
 /// The longest key file in bytes: a sealed seed is about 300, the rest a name.
 pub const KEY_FILE_BYTES_MAX: usize = 4_096;
-=======
 /// The most day ranges of one calendar: some fifteen a year over two centuries.
 pub const CALENDAR_RANGES_MAX: usize = 4_096;
 /// The longest range of a calendar in days: the longest holiday known is a fortnight.
@@ -72,4 +70,3 @@ pub const CLOCK_DAYS_MAX: u32 = 400;
 pub const PROFILE_CODES_MAX: usize = 256;
 /// The most steps of an escalation ladder.
 pub const LADDER_STEPS_MAX: usize = 16;
->>>>>>> d8ce58d (schemas: profiles and calendars as strict documents)
