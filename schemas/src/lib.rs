@@ -5,6 +5,7 @@
 //! Nothing here hashes, signs, reads a clock or does I/O: hashes and keys are opaque values handed in by `tally-ledger`.
 
 pub mod calendar;
+pub mod checkpoint;
 pub mod entry;
 pub mod error;
 pub mod event;
@@ -18,8 +19,10 @@ mod members;
 pub mod names;
 pub mod note;
 pub mod profile;
+pub mod proof;
 pub mod shipped;
 pub mod statement;
+pub mod tile;
 pub mod time;
 
 pub use error::FormatError;

@@ -22,6 +22,8 @@ pub const CHECKPOINT_BYTES_MAX: usize = 32_768;
 pub const PROOF_HASHES_MAX: usize = 64;
 /// The longest tlog-proof file in bytes.
 pub const PROOF_BYTES_MAX: usize = 65_536;
+/// The longest entry bundle in bytes: 256 of the longest entries, each with its length.
+pub const BUNDLE_BYTES_MAX: usize = 256 * (2 + ENTRY_BYTES_MAX);
 /// The deepest nesting of arrays and objects in canonical JSON; no format of ours needs more.
 pub const JSON_DEPTH_MAX: usize = 8;
 /// The largest absolute integer in canonical JSON: what every IEEE-754 reader keeps exactly.
