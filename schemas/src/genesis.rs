@@ -8,7 +8,7 @@ use crate::id::{DepartmentId, Hash, NodeId, OfficerId};
 use crate::json::Json;
 use crate::limits::GENESIS_BYTES_MAX;
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first line of a genesis text.
 pub const GENESIS_MAGIC: &str = "tally/genesis/v1";
@@ -353,7 +353,9 @@ impl Genesis {
                 .ok_or_else(|| bad("trial", "expected true or false".to_owned()))?,
             created: Timestamp::parse(&word(&json, "created"))?,
             ruleset: u32::try_from(number("ruleset"))
-                .map_err(|_| bad("ruleset", "expected a whole number".to_owned()))?,
+                .ok()
+                .filter(|ruleset| *ruleset > 0)
+                .ok_or_else(|| bad("ruleset", "expected a whole number from 1".to_owned()))?,
             registrar: DepartmentId::parse(&word(&json, "registrar"))?,
             quorum: u16::try_from(number("quorum"))
                 .map_err(|_| bad("quorum", "expected a whole number".to_owned()))?,
@@ -387,7 +389,12 @@ impl Genesis {
         ) {
             return bad("departments", "expected rising ids without repeats".to_owned());
         }
-        let known = |id: &DepartmentId| self.departments.iter().any(|department| department.id == *id);
+        let records: BTreeMap<&DepartmentId, &DepartmentRecord> = self
+            .departments
+            .iter()
+            .map(|record| (&record.id, record))
+            .collect();
+        let known = |id: &DepartmentId| records.contains_key(id);
         if !known(&self.registrar) {
             return bad(
                 "registrar",
@@ -401,22 +408,30 @@ impl Genesis {
                 format!("{} of {count}: expected more than half", self.quorum),
             );
         }
-        let has_id = |list: &[Json], id: &str| list.iter().any(|json| word(json, "id") == id);
+        let nodes: BTreeSet<&NodeId> = self.nodes.iter().map(|node| &node.id).collect();
+        let ids = |list: &[Json]| -> BTreeSet<String> { list.iter().map(|json| word(json, "id")).collect() };
+        let (profiles, calendars) = (ids(&self.profiles), ids(&self.calendars));
+        if profiles.len() != self.profiles.len() {
+            return bad("profiles", "two have one id".to_owned());
+        }
+        if calendars.len() != self.calendars.len() {
+            return bad("calendars", "two have one id".to_owned());
+        }
         for department in &self.departments {
             let id = &department.id;
-            if !self.nodes.iter().any(|node| node.id == department.node) {
+            if !nodes.contains(&department.node) {
                 return bad(
                     "departments",
                     format!("{id} names the unknown node {}", department.node),
                 );
             }
-            if !has_id(&self.profiles, &department.profile) {
+            if !profiles.contains(&department.profile) {
                 return bad(
                     "departments",
                     format!("{id} names the unknown profile {}", department.profile),
                 );
             }
-            if !has_id(&self.calendars, &department.calendar) {
+            if !calendars.contains(&department.calendar) {
                 return bad(
                     "departments",
                     format!("{id} names the unknown calendar {}", department.calendar),
@@ -430,17 +445,16 @@ impl Genesis {
                     );
                 }
             }
-            let mut above = department.parent.as_ref();
-            for _ in 0..=count {
-                let Some(parent) = above else { break };
-                if parent == id {
-                    return bad("departments", format!("{id} is its own ancestor"));
-                }
-                above = self
-                    .departments
-                    .iter()
-                    .find(|record| record.id == *parent)
-                    .and_then(|r| r.parent.as_ref());
+        }
+        for (name, above) in [
+            (
+                "parent",
+                (|record| record.parent.as_ref()) as fn(&DepartmentRecord) -> Option<&DepartmentId>,
+            ),
+            ("line", |record| record.line.as_ref()),
+        ] {
+            if let Some(id) = in_circle(&records, above) {
+                return bad("departments", format!("{id} is above itself by {name}"));
             }
         }
         for node in &self.nodes {
@@ -476,6 +490,26 @@ impl Genesis {
         ]));
         format!("{GENESIS_MAGIC}\n{}\n", json.to_canonical())
     }
+}
+
+/// Finds a department from which the way up never ends. Every department is passed once, however deep the tree is.
+fn in_circle<'a>(
+    records: &BTreeMap<&'a DepartmentId, &'a DepartmentRecord>,
+    above: impl Fn(&'a DepartmentRecord) -> Option<&'a DepartmentId>,
+) -> Option<&'a DepartmentId> {
+    let mut sound: BTreeSet<&DepartmentId> = BTreeSet::new();
+    for start in records.keys() {
+        let mut way: BTreeSet<&DepartmentId> = BTreeSet::new();
+        let mut here = Some(*start);
+        while let Some(id) = here.filter(|id| !sound.contains(id)) {
+            if !way.insert(id) {
+                return Some(id);
+            }
+            here = records.get(id).and_then(|record| above(record));
+        }
+        sound.append(&mut way);
+    }
+    None
 }
 
 /// Splits a text of a magic line and one line of canonical JSON.

@@ -43,7 +43,8 @@ pub enum FieldType {
     Key,
     /// Numbers of data items, rising, without repeats, at least one.
     Items,
-    /// A list of values of one type, at least one, with the most elements it has.
+    /// A list of values of one type, at least one, with the most elements it has. Objects with a `number` (data items)
+    /// stand in rising order of it without repeats, since each number has a state of its own.
     List(&'static FieldType, u16),
     /// An object with fields of its own.
     Object(&'static [Field]),
@@ -180,9 +181,59 @@ fn check_value(what: &str, path: &str, json: &Json, kind: FieldType) -> Result<(
             for (place, value) in list.iter().enumerate() {
                 check_value(what, &format!("{path}[{place}]"), value, *of)?;
             }
-            Ok(())
+            check_numbers(list).map_err(bad)
         }
         FieldType::Object(fields) => check_members(what, path, json, fields),
+    }
+}
+
+/// Checks that objects with a `number` rise by it.
+fn check_numbers(list: &[Json]) -> Result<(), String> {
+    let mut last = None;
+    for number in list.iter().filter_map(|value| value.member("number")?.as_int()) {
+        if let Some(before) = last.filter(|before| *before >= number) {
+            return Err(format!(
+                "number {number} after {before}: expected rising numbers without repeats"
+            ));
+        }
+        last = Some(number);
+    }
+    Ok(())
+}
+
+/// Calls `seen` with the path, the declared type and the value of every declared member that is present, also inside
+/// lists and objects, in the order of the table. What is not of its declared type is passed over.
+pub fn visit<'a>(json: &'a Json, fields: &[Field], seen: &mut dyn FnMut(&str, FieldType, &'a Json)) {
+    visit_members("", json, fields, seen);
+}
+
+fn visit_members<'a>(
+    path: &str,
+    json: &'a Json,
+    fields: &[Field],
+    seen: &mut dyn FnMut(&str, FieldType, &'a Json),
+) {
+    for field in fields {
+        if let Some(value) = json.member(field.name) {
+            visit_value(&join(path, field.name), value, field.kind, seen);
+        }
+    }
+}
+
+fn visit_value<'a>(
+    path: &str,
+    json: &'a Json,
+    kind: FieldType,
+    seen: &mut dyn FnMut(&str, FieldType, &'a Json),
+) {
+    match kind {
+        FieldType::List(of, _) => {
+            for (place, value) in json.as_array().unwrap_or(&[]).iter().enumerate() {
+                visit_value(&format!("{path}[{place}]"), value, *of, seen);
+            }
+        }
+        FieldType::Object(fields) => visit_members(path, json, fields, seen),
+        _ => seen(path, kind, json),
     }
 }
 

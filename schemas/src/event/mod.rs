@@ -19,13 +19,13 @@ pub use kind::{CaseKind, EventKind, Kind};
 pub use parts::{Attachment, Commitment, ExternalRef, LegalBasis, Paper, Signer, SignerRole, Source, Text};
 
 use crate::error::FormatError;
-use crate::id::{CaseId, DepartmentId, EventId, FederationId, Hash};
+use crate::id::{CaseId, DepartmentId, EventId, FederationId, Hash, OfficerId};
 use crate::json::Json;
 use crate::limits::{
     AFTER_MAX, ATTACHMENTS_MAX, DEPARTMENTS_PER_EVENT_MAX, EVENT_NOTE_BYTES_MAX, EVENT_SIGNERS_MAX,
 };
 use crate::time::{Date, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first line of an event's text.
 pub const EVENT_MAGIC: &str = "tally/event/v1";
@@ -195,6 +195,13 @@ impl Event {
         let to = read
             .json_optional("to")
             .map_or(Ok(Vec::new()), |list| departments("to", list))?;
+        let department = DepartmentId::parse(read.word("department")?)?;
+        if !audience.includes(&department) {
+            return Err(bad(
+                "audience",
+                format!("leaves out {department}, whose act it is"),
+            ));
+        }
         if let Some(outside) = to.iter().find(|department| !audience.includes(department)) {
             return Err(bad("to", format!("{outside} is outside the audience")));
         }
@@ -202,11 +209,21 @@ impl Event {
         if signers.is_empty() {
             return Err(bad("signers", "at least one is needed"));
         }
+        let officers: Vec<&OfficerId> = signers
+            .iter()
+            .filter_map(|signer| signer.officer.as_ref())
+            .collect();
+        if officers.iter().collect::<BTreeSet<_>>().len() != officers.len() {
+            return Err(bad(
+                "signers",
+                "one officer signs twice; give both roles to one signer",
+            ));
+        }
         let source = Source::parse(read.word("source")?)
             .ok_or_else(|| bad("source", "expected own, paper or import"))?;
         let event = Self {
             federation: FederationId::parse(read.word("federation")?)?,
-            department: DepartmentId::parse(read.word("department")?)?,
+            department,
             kind,
             case,
             after: rising(
@@ -240,10 +257,15 @@ impl Event {
             paper: read.json_optional("paper").map(parse_paper).transpose()?,
             body: Body::new(body.clone()),
         };
-        if event.audience != Audience::All && has_inline_text(&event) {
+        if event.audience != Audience::All
+            && let Some((path, _)) = event
+                .texts()
+                .into_iter()
+                .find(|(_, text)| matches!(text, Text::Inline(_)))
+        {
             return Err(bad(
-                "body",
-                "an audience narrower than all needs every free text detached",
+                &format!("body.{path}"),
+                "is inline; an audience narrower than all needs every free text detached",
             ));
         }
         Ok(event)
@@ -339,28 +361,30 @@ impl Event {
         Json::Object(members)
     }
 
-    /// Returns every commitment that the event names: detached texts and attachments.
-    pub fn commitments(&self) -> Vec<Commitment> {
-        let mut found: Vec<Commitment> = self.attachments.iter().map(|file| file.content.clone()).collect();
+    /// Returns the free texts of the body with their paths; none for an unknown kind, whose fields are not known.
+    pub fn texts(&self) -> Vec<(String, Text)> {
+        let mut found = Vec::new();
         if let Kind::Known(kind) = &self.kind {
-            for field in kind.fields().iter().filter(|field| field.kind == FieldType::Text) {
-                if let Some(Text::Detached(commitment)) = self.body.text(field.name) {
-                    found.push(commitment);
+            field::visit(self.body.json(), kind.fields(), &mut |path, field_type, json| {
+                if field_type == FieldType::Text
+                    && let Ok(text) = Text::from_json(json)
+                {
+                    found.push((path.to_owned(), text));
                 }
-            }
+            });
         }
         found
     }
-}
 
-fn has_inline_text(event: &Event) -> bool {
-    let Kind::Known(kind) = &event.kind else {
-        return false;
-    };
-    kind.fields()
-        .iter()
-        .filter(|field| field.kind == FieldType::Text)
-        .any(|field| matches!(event.body.text(field.name), Some(Text::Inline(_))))
+    /// Returns every commitment that the event names: attachments, then detached texts.
+    pub fn commitments(&self) -> Vec<Commitment> {
+        let files = self.attachments.iter().map(|file| file.content.clone());
+        let texts = self.texts().into_iter().filter_map(|(_, text)| match text {
+            Text::Detached(commitment) => Some(commitment),
+            Text::Inline(_) => None,
+        });
+        files.chain(texts).collect()
+    }
 }
 
 fn bad(field: &str, why: impl Into<String>) -> FormatError {
