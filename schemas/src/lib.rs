@@ -6,15 +6,18 @@
 
 pub mod calendar;
 pub mod checkpoint;
+pub mod codec;
 pub mod entry;
 pub mod error;
 pub mod event;
+pub mod frame;
 pub mod genesis;
 pub mod governance;
 pub mod id;
 pub mod json;
 pub mod key_file;
 pub mod limits;
+pub mod lock;
 mod members;
 pub mod names;
 pub mod note;
