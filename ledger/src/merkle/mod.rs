@@ -6,6 +6,7 @@
 
 pub mod frontier;
 pub mod proof;
+pub mod tiles;
 pub mod tree;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub use frontier::Frontier;
 pub use proof::{
     ProofError, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
 };
+pub use tiles::{TileHashes, TileReader};
 pub use tree::Tree;
 
 use tally_schemas::id::Hash;

@@ -5,6 +5,7 @@ use crate::crypto::{empty_root, leaf_hash, node_hash};
 use assert_matches::assert_matches;
 use proptest::prelude::*;
 use tally_schemas::id::TreeHead;
+use tally_schemas::tile::{TileId, tiles_of};
 
 /// The definition of RFC 6962 section 2.1, literally.
 fn naive_root(leaves: &[Hash]) -> Hash {
@@ -259,7 +260,65 @@ fn another_implementation_accepts_our_proofs_and_gives_the_same() {
     }
 }
 
+/// Tiles as they would lie in files, each only in the width that the size asks for.
+struct Tiles(std::collections::BTreeMap<TileId, Vec<Hash>>);
+
+impl TileReader for Tiles {
+    fn tile(&self, tile: TileId) -> Result<Vec<Hash>, ReadError> {
+        self.0.get(&tile).cloned().ok_or_else(|| ReadError {
+            level: tile.level,
+            index: tile.index,
+            why: format!("no file {}", tile.path()),
+        })
+    }
+}
+
+fn tiles(tree: &Tree, size: u64) -> TileHashes<Tiles> {
+    let files = tiles_of(size)
+        .map(|tile| {
+            (
+                tile,
+                tree.tile_hashes(tile.level, tile.index, tile.width).unwrap(),
+            )
+        })
+        .collect();
+    TileHashes::new(Tiles(files), size)
+}
+
+#[test]
+fn tiles_give_the_proofs_of_the_tree_over_three_tile_levels() {
+    let tree: Tree = leaves(66_000).into_iter().collect();
+    for size in [65_535, 65_536, 65_537, 66_000] {
+        let files = tiles(&tree, size);
+        assert_eq!(root_at(&files, size), root_at(&tree, size));
+        for index in [0, 1, 255, 256, 65_279, 65_280, size - 1] {
+            assert_eq!(prove_inclusion(&files, index, size), tree.inclusion(index, size));
+            assert_eq!(
+                prove_consistency(&files, index + 1, size),
+                tree.consistency(index + 1, size)
+            );
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn tiles_give_the_hashes_of_the_tree_and_no_others(
+        size in 1u64..1500, level in 0u8..12, index in 0u64..1600, small in 0u64..8,
+    ) {
+        let tree: Tree = leaves(size).into_iter().collect();
+        let files = tiles(&tree, size);
+        for index in [index, small] {
+            prop_assert_eq!(files.node(level, index).ok(), tree.node(level, index).ok());
+        }
+    }
+
+    #[test]
+    fn tile_reading_never_panics(size in any::<u64>(), level in any::<u8>(), index in any::<u64>()) {
+        let none = TileHashes::new(Tiles(std::collections::BTreeMap::new()), size);
+        prop_assert!(none.node(level, index).is_err());
+    }
+
     #[test]
     fn tree_and_frontier_agree_with_the_definition(count in 0u64..700) {
         let leaves = leaves(count);
