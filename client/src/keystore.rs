@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use tally_ledger::crypto::{PublicKey, SigningKey, sign_note};
 use tally_schemas::FormatError;
-use tally_schemas::id::{DepartmentId, OfficerId};
+use tally_schemas::id::{DepartmentId, FederationId, OfficerId};
 use tally_schemas::key_file::{KeyFile, Sealed};
 use tally_schemas::limits::KEY_FILE_BYTES_MAX;
 use tally_schemas::note::SignatureLine;
@@ -162,19 +162,34 @@ impl NamedKey {
         sign_note(text, &self.name, &self.key)
     }
 
-    /// Returns department and officer of an officer's or administrator's key.
-    pub fn officer(&self) -> Option<(DepartmentId, OfficerId)> {
-        officer_of(&self.name)
+    /// Returns whose key it is; none for the keys of logs and nodes.
+    pub fn holder(&self) -> Option<Holder> {
+        holder_of(&self.name)
     }
 }
 
-/// Splits the name of an officer's key into department and officer.
-pub fn officer_of(key_name: &str) -> Option<(DepartmentId, OfficerId)> {
-    let (department, officer) = key_name.split_once('/')?;
-    Some((
-        DepartmentId::parse(department).ok()?,
-        OfficerId::parse(officer).ok()?,
-    ))
+/// Whose key it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The federation.
+    pub federation: FederationId,
+    /// The department.
+    pub department: DepartmentId,
+    /// The officer or administrator.
+    pub officer: OfficerId,
+}
+
+/// Splits the name of an officer's key.
+pub fn holder_of(key_name: &str) -> Option<Holder> {
+    let mut parts = key_name.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(federation), Some(department), Some(officer), None) => Some(Holder {
+            federation: FederationId::parse(federation).ok()?,
+            department: DepartmentId::parse(department).ok()?,
+            officer: OfficerId::parse(officer).ok()?,
+        }),
+        _ => None,
+    }
 }
 
 /// Returns the name of the file that holds an officer's key.
@@ -331,20 +346,15 @@ mod tests {
     use assert_matches::assert_matches;
     use std::os::unix::fs::PermissionsExt as _;
 
+    const NAME: &str = "trial-0123456789abcdef/housing/o-01";
+
     fn word(text: &str) -> Passphrase {
         Passphrase::new(text.to_owned())
     }
 
     fn sealed_in(folder: &Path) -> PathBuf {
         let path = folder.join("housing-o-01.key");
-        write_sealed(
-            &path,
-            "housing/o-01",
-            &[5; 32],
-            &word("river stone"),
-            WorkFactor::Trial,
-        )
-        .unwrap();
+        write_sealed(&path, NAME, &[5; 32], &word("river stone"), WorkFactor::Trial).unwrap();
         path
     }
 
@@ -357,11 +367,14 @@ mod tests {
         assert_eq!(key.public_key(), expected.public_key());
         assert_eq!(
             key.sign("text\n").unwrap(),
-            sign_note("text\n", "housing/o-01", &expected).unwrap()
+            sign_note("text\n", NAME, &expected).unwrap()
         );
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let (department, officer) = key.officer().unwrap();
-        assert_eq!((department.as_str(), officer.as_str()), ("housing", "o-01"));
+        let holder = key.holder().unwrap();
+        assert_eq!(
+            (holder.department.as_str(), holder.officer.as_str()),
+            ("housing", "o-01")
+        );
     }
 
     #[test]
@@ -369,7 +382,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = sealed_in(folder.path());
         let file = read(&path).unwrap();
-        assert_eq!(file.name, "housing/o-01");
+        assert_eq!(file.name, NAME);
         assert_eq!(
             file.public_key,
             *SigningKey::from_seed(&[5; 32]).public_key().as_bytes()
@@ -404,7 +417,7 @@ mod tests {
     fn never_overwrites_a_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = sealed_in(folder.path());
-        let again = write_plain(&path, "housing/o-01", &[6; 32]);
+        let again = write_plain(&path, NAME, &[6; 32]);
         assert_matches!(again, Err(KeystoreError::Exists { .. }));
         assert!(open(&path, || Ok(word("river stone"))).is_ok());
     }
