@@ -5,6 +5,7 @@
 pub(crate) mod durable;
 mod error;
 mod layout;
+mod lock;
 mod own_log;
 mod parts;
 mod sled;
@@ -14,6 +15,7 @@ mod conformance;
 
 pub use error::{Damage, DamageKind, StoreError};
 pub use layout::{DataDir, folder_name};
+pub use lock::SigningLock;
 pub use own_log::{
     BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, LocalRecord, OwnLog, RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX,
     Record, check_batch,
