@@ -69,6 +69,35 @@ impl DataDir {
         self.root.join("logs").join(folder_name(origin))
     }
 
+    /// Returns the file of the entries of a replica that no checkpoint held here covers yet.
+    pub(crate) fn ahead(&self, origin: &Origin) -> PathBuf {
+        self.root.join("ahead").join(folder_name(origin))
+    }
+
+    /// Moves a file or folder to where damaged things are kept; returns where it went, or `None` when it was not there.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub(crate) fn move_aside(&self, path: &Path, name: &str) -> Result<Option<PathBuf>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let folder = self.set_aside();
+        durable::create_dir(&folder)?;
+        let names = (1u32..).map(|number| folder.join(format!("{name}.{number}")));
+        for target in names {
+            if !target.exists() {
+                fs::rename(path, &target).map_err(StoreError::io("set aside", path))?;
+                durable::sync_dir(&folder)?;
+                if let Some(parent) = path.parent() {
+                    durable::sync_dir(parent)?;
+                }
+                return Ok(Some(target));
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns the signing lock of an own log.
     pub fn signing_lock(&self, origin: &Origin) -> PathBuf {
         self.root.join("lock").join(folder_name(origin))

@@ -9,9 +9,12 @@ mod lock;
 mod own_log;
 mod parts;
 mod sled;
+mod tiles;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod fixture;
 
 pub use error::{Damage, DamageKind, StoreError};
 pub use layout::{DataDir, folder_name};
@@ -22,3 +25,4 @@ pub use own_log::{
 };
 pub use parts::{Part, Parts};
 pub use sled::SledLog;
+pub use tiles::{LogFiles, write_export};
