@@ -5,3 +5,4 @@ pub mod crypto;
 pub mod export;
 pub mod merkle;
 pub mod proof;
+pub mod rules;
