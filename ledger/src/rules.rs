@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod clock;
 pub mod due;
 mod explain;
+pub mod ladder;
 pub mod receipt;
 
 pub use calendar::{DayKind, LayeredCalendar};

@@ -18,10 +18,11 @@ use tally_ledger::rules::clock::{
 use tally_ledger::rules::due::{
     Due, ExtensionReading, Flag, Lateness, Moment, Outcome, Reading, Role, Status,
 };
+use tally_ledger::rules::ladder::climbed;
 use tally_ledger::rules::receipt::{ReceiptFacts, compute_from_receipt};
 use tally_schemas::calendar::{Calendar, DayMark, DayRange};
 use tally_schemas::json::Json;
-use tally_schemas::profile::{ClockId, DayUnit, Party, Profile, Span, SupplementReading};
+use tally_schemas::profile::{ClockId, DayUnit, Party, Profile, Rung, Span, SupplementReading};
 use tally_schemas::shipped::{calendar_text, profile_text};
 use tally_schemas::time::{Date, Timestamp};
 
@@ -408,6 +409,18 @@ fn a_question_after_the_last_day_or_a_second_one_moves_nothing() {
 }
 
 #[test]
+fn a_question_on_the_last_day_still_counts() {
+    let found = supplemented(&[supplement("2026-03-16", Some("2026-03-18"))]);
+    let dates: Vec<String> = std::iter::once(&found.main)
+        .chain(&found.alternatives)
+        .map(due_text)
+        .collect();
+    // Restart: ten more days. Pause: the last day is still to come. None: it was over.
+    assert_eq!(dates, ["2026-04-01", "2026-03-19", "2026-03-16"]);
+    assert_eq!(found.flags, []);
+}
+
+#[test]
 fn a_lapsed_question_lets_the_clock_go_on_from_that_day() {
     let lapsed = date("2026-03-11");
     let found = supplemented(&[SupplementFacts {
@@ -722,6 +735,33 @@ fn lateness_is_judged_by_the_calendar_of_the_act_and_a_later_one_stands_beside()
 fn a_clock_that_the_profile_does_not_set_gives_no_due_date() {
     let found = compute(&terms(ClockId::RequestConformity), date("2026-03-02"));
     assert_eq!(found.unwrap(), None);
+}
+
+#[test]
+fn an_overdue_step_climbs_the_ladder_by_working_days() {
+    let found = due(&answer(), "2026-02-06");
+    let rungs = |day: &str| -> Vec<(String, Rung)> {
+        let climbed = climbed(&found, &ORDER_809, date(day), &CHINA).unwrap();
+        climbed
+            .iter()
+            .map(|rise| (rise.on.to_string(), rise.to))
+            .collect()
+    };
+    assert_eq!(rungs("2026-02-27"), []);
+    assert_eq!(rungs("2026-02-28"), [("2026-02-28".to_owned(), Rung::HigherPost)]);
+    assert_eq!(
+        rungs("2026-03-05"),
+        [
+            ("2026-02-28".to_owned(), Rung::HigherPost),
+            ("2026-03-03".to_owned(), Rung::DepartmentHead),
+            ("2026-03-05".to_owned(), Rung::Authority),
+        ]
+    );
+    let waiting = supplemented(&[supplement("2026-03-05", None)]);
+    assert_eq!(
+        climbed(&waiting, &ORDER_809, date("2027-03-05"), &CHINA).unwrap(),
+        []
+    );
 }
 
 // --- receipt ---

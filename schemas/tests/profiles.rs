@@ -7,10 +7,12 @@
 )]
 
 use assert_matches::assert_matches;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tally_schemas::FormatError;
 use tally_schemas::calendar::{Calendar, DayMark};
+use tally_schemas::event::EventKind;
 use tally_schemas::json::Json;
 use tally_schemas::profile::{
     ClockId, DayUnit, ExtensionReach, Party, Profile, SharingClass, SupplementReading,
@@ -405,4 +407,70 @@ fn the_chinese_calendar_equals_the_notices_day_by_day() {
             .keys()
             .all(|day| *day >= date("2016-01-01") && *day <= date("2026-12-31"))
     );
+}
+
+#[test]
+fn approvals_name_kinds_of_event_that_exist() {
+    for shipped in PROFILES {
+        let profile = profile(shipped.id);
+        assert!(profile.approval_of("request.granted").is_some(), "{}", shipped.id);
+        assert_eq!(
+            profile.approval_of("request.acknowledged"),
+            None,
+            "{}",
+            shipped.id
+        );
+        for kind in profile.approvals.kinds.keys() {
+            assert!(EventKind::parse(kind).is_some(), "{kind} of {}", shipped.id);
+        }
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Json> {
+    prop_oneof![
+        any::<bool>().prop_map(Json::Bool),
+        (-3..5000i64).prop_map(Json::Int),
+        "[a-z0-9 -]{0,12}".prop_map(Json::Text),
+        "20[0-9]{2}-[01][0-9]-[0-3][0-9]".prop_map(Json::Text),
+        Just(Json::Array(vec![])),
+        Just(Json::object::<String>([])),
+    ]
+}
+
+/// Replaces the value at a place found by walking down with the numbers given.
+fn disturb(value: &mut Json, way: &[usize], with: Json) {
+    let child = match (way.split_first(), value) {
+        (Some((step, rest)), Json::Object(members)) if !members.is_empty() => {
+            let count = members.len();
+            members.values_mut().nth(step % count).map(|child| (child, rest))
+        }
+        (Some((step, rest)), Json::Array(items)) if !items.is_empty() => {
+            let count = items.len();
+            items.get_mut(step % count).map(|child| (child, rest))
+        }
+        (_, value) => {
+            *value = with;
+            return;
+        }
+    };
+    if let Some((child, rest)) = child {
+        disturb(child, rest, with);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_disturbed_document_is_refused_or_read_as_it_stands(
+        which in 0..6usize, way in proptest::collection::vec(0..1000usize, 1..7), with in any_value(),
+    ) {
+        let shipped = PROFILES.iter().chain(CALENDARS).nth(which).unwrap();
+        let mut value = json(shipped.text);
+        disturb(&mut value, &way, with);
+        if let Ok(read) = Profile::from_json(&value) {
+            prop_assert_eq!(read.to_json(), value.clone());
+        }
+        if let Ok(read) = Calendar::from_json(&value) {
+            prop_assert_eq!(read.to_json(), value);
+        }
+    }
 }
