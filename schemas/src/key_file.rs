@@ -3,7 +3,7 @@
 //! Parses and prints only; sealing, opening and file modes belong to those who do I/O.
 
 use crate::error::FormatError;
-use crate::id::{DepartmentId, Hash, NodeId, OfficerId};
+use crate::id::{DepartmentId, FederationId, Hash, NodeId, OfficerId};
 use crate::limits::KEY_FILE_BYTES_MAX;
 use crate::note::check_key_name;
 use base64::Engine as _;
@@ -13,9 +13,14 @@ use std::fmt;
 /// The first line of a key file.
 pub const KEY_FILE_MAGIC: &str = "tally/key/v1";
 
-/// Returns the name under which an officer or administrator signs notes.
-pub fn officer_key_name(department: &DepartmentId, officer: &OfficerId) -> String {
-    format!("{department}/{officer}")
+/// Returns the name under which an officer or administrator signs notes of a federation.
+pub fn officer_key_name(federation: &FederationId, department: &DepartmentId, officer: &OfficerId) -> String {
+    format!("{federation}/{department}/{officer}")
+}
+
+/// Returns the name under which an administrator signs a genesis: the federation has only its name then, no id.
+pub fn founder_key_name(name: &str, department: &DepartmentId, officer: &OfficerId) -> String {
+    format!("{name}/{department}/{officer}")
 }
 
 /// Returns the name under which a node signs its fetches.
@@ -137,7 +142,7 @@ mod tests {
 
     fn plain() -> KeyFile {
         KeyFile {
-            name: "housing/o-01".to_owned(),
+            name: "trial-0123456789abcdef/housing/o-01".to_owned(),
             public_key: [7; 32],
             sealed: Sealed::None([9; 32]),
         }
@@ -161,7 +166,7 @@ mod tests {
         for text in [
             good.replace("v1", "v2"),
             good.replace("sealed none", "sealed gpg"),
-            good.replace("name housing/o-01", "name housing o-01"),
+            good.replace("housing/o-01", "housing o-01"),
             good.replace("public ", "public  "),
             format!("{good}\n"),
             cut,
@@ -175,13 +180,13 @@ mod tests {
     fn never_shows_its_secret_in_debug_output() {
         assert_eq!(
             format!("{:?}", plain()),
-            "KeyFile(housing/o-01, secret not shown)"
+            "KeyFile(trial-0123456789abcdef/housing/o-01, secret not shown)"
         );
     }
 
     proptest! {
         #[test]
-        fn a_changed_byte_is_refused_or_prints_back(place in 0..150usize, byte in 0u8..128) {
+        fn a_changed_byte_is_refused_or_prints_back(place in 0..180usize, byte in 0u8..128) {
             let mut bytes = plain().to_text().into_bytes();
             let at = place % bytes.len();
             bytes[at] = byte;

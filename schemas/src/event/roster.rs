@@ -2,9 +2,9 @@
 
 use super::field::{Field, FieldType, may, must};
 
-/// What a post may do. `handle` drafts; `sharing-head` approves applications and answers (Order 809 Art. 20);
+/// What a post may do. `handle` drafts; `sharing-unit-head` approves applications and answers (Order 809 Art. 20);
 /// `department-head` approves catalogue entries (Art. 13); `lead` issues and verifies for a group or an authority.
-pub const DUTIES: &[&str] = &["handle", "sharing-head", "department-head", "lead"];
+pub const DUTIES: &[&str] = &["handle", "sharing-unit-head", "department-head", "lead"];
 
 /// The fields of `roster.post-created`.
 pub const POST_CREATED: &[Field] = &[

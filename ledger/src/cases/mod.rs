@@ -1,0 +1,34 @@
+//! Cases: one transition table per kind, verdicts, and the fold that turns a set of entries into a state.
+//!
+//! Folding a case never reads another case (I5). Spec: `schemas/spec/fold.md`.
+
+pub mod catalogue;
+pub mod finding;
+pub mod fold;
+pub mod matter;
+pub mod request;
+pub mod state;
+pub mod table;
+pub mod task;
+pub mod verdict;
+
+pub use fold::{CaseEntry, CaseFold, Reversal};
+pub use state::{CaseState, EntryRef, Fact, Item};
+pub use table::{Stage, Table, Who};
+
+use tally_schemas::event::CaseKind;
+
+/// The number of the ruleset that this software holds.
+pub const RULESET: u32 = 1;
+
+/// Returns the table of a case kind; rosters have none, they are folded in log order.
+pub fn table_of(kind: CaseKind) -> Option<&'static Table> {
+    match kind {
+        CaseKind::Roster => None,
+        CaseKind::Catalogue => Some(&catalogue::TABLE),
+        CaseKind::Request => Some(&request::TABLE),
+        CaseKind::Matter => Some(&matter::TABLE),
+        CaseKind::Finding => Some(&finding::TABLE),
+        CaseKind::Task => Some(&task::TABLE),
+    }
+}

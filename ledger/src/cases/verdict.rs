@@ -1,0 +1,430 @@
+//! The verdict on an event in the fold of its own past: actor, stage, guard.
+//!
+//! A rule of the *law* never voids; what is checked here is only who may do what from which stage. Race-only edges are
+//! never taken in a verdict.
+
+use super::state::{CaseState, Item};
+use super::table::{Guard, Rule, Stage, Table, Who};
+use super::table_of;
+use crate::authority::{Registry, Void};
+use std::collections::BTreeMap;
+use tally_schemas::event::{Event, EventKind};
+use tally_schemas::genesis::Role;
+use tally_schemas::governance::Right;
+use tally_schemas::id::{DepartmentId, EventId};
+use tally_schemas::json::Json;
+
+/// An event that may take effect: on which items, resting on which rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// The items it applies to.
+    pub items: Vec<u16>,
+    /// The rights it rests on; taking any of them voids it.
+    pub rights: Vec<Right>,
+}
+
+/// Judges an event against the state of its case in its own past (none for an opening event).
+///
+/// # Errors
+/// The reason that makes the event void.
+pub fn judge(
+    kind: EventKind,
+    event: &Event,
+    state: Option<&CaseState>,
+    registry: &Registry,
+    version: u64,
+) -> Result<Allowed, Void> {
+    let table = table_of(kind.case_kind()).ok_or(Void::OtherCase)?;
+    let rule = table.rule(kind).ok_or(Void::OtherCase)?;
+    let by = &event.department;
+    let mut rights = vec![Right::Membership {
+        department: by.clone(),
+    }];
+    let items = if kind.opens_case() {
+        let opened = open(kind, event, EventId(tally_schemas::id::Hash::default()))?;
+        rights.extend(actor_right(rule, event, &opened, None, registry, version)?);
+        opened.items.keys().copied().collect()
+    } else {
+        let state = state.ok_or(Void::NoCase)?;
+        if state.kind != kind.case_kind() {
+            return Err(Void::OtherCase);
+        }
+        let (items, right) = allowed_items(table, rule, event, state, registry, version)?;
+        rights.extend(right);
+        items
+    };
+    Ok(Allowed { items, rights })
+}
+
+fn allowed_items(
+    table: &Table,
+    rule: &Rule,
+    event: &Event,
+    state: &CaseState,
+    registry: &Registry,
+    version: u64,
+) -> Result<(Vec<u16>, Option<Right>), Void> {
+    let named = event.body.items("items");
+    let mut found = Vec::new();
+    let mut right = None;
+    let mut first_failure = None;
+    let candidates: Vec<u16> = match &named {
+        Some(list) => list.clone(),
+        None => state.items.keys().copied().collect(),
+    };
+    for number in candidates {
+        let fits = item_fits(table, rule, event, state, number, registry, version);
+        match fits {
+            Ok(held) => {
+                found.push(number);
+                right = right.or(held);
+            }
+            Err(void) if named.is_some() => return Err(void),
+            Err(void) => {
+                first_failure.get_or_insert(void);
+            }
+        }
+    }
+    match (found.is_empty(), first_failure) {
+        (true, Some(void)) => Err(void),
+        (true, None) => Err(Void::NoCase),
+        (false, _) => Ok((found, right)),
+    }
+}
+
+fn item_fits(
+    table: &Table,
+    rule: &Rule,
+    event: &Event,
+    state: &CaseState,
+    number: u16,
+    registry: &Registry,
+    version: u64,
+) -> Result<Option<Right>, Void> {
+    let item = state
+        .items
+        .get(&number)
+        .ok_or_else(|| Void::Guard(format!("the case has no item {number}")))?;
+    if table.edge(rule.event, item.stage).is_none() {
+        return Err(Void::Stage {
+            kind: rule.event.as_str().to_owned(),
+            stage: item.stage.as_str().to_owned(),
+        });
+    }
+    let right = actor_right(rule, event, state, Some((number, item)), registry, version)?;
+    check_guard(rule, event, state, item)?;
+    Ok(right)
+}
+
+/// Returns the right that the first fitting actor of a rule rests on.
+fn actor_right(
+    rule: &Rule,
+    event: &Event,
+    state: &CaseState,
+    item: Option<(u16, &Item)>,
+    registry: &Registry,
+    version: u64,
+) -> Result<Option<Right>, Void> {
+    let by = &event.department;
+    for (who, role) in rule.who {
+        if !departments(
+            *who,
+            state,
+            item.map(|(_, item)| item),
+            Some(event),
+            registry,
+            version,
+        )
+        .contains(by)
+        {
+            continue;
+        }
+        match role {
+            Some(role) if registry.has_role(by, *role, version) => {
+                return Ok(Some(Right::Role {
+                    department: by.clone(),
+                    role: *role,
+                }));
+            }
+            Some(_) => {}
+            None => return Ok(basis_right(*who, by, state, registry, version)),
+        }
+    }
+    let needs: Vec<String> = rule.who.iter().map(|(who, _)| who_text(*who)).collect();
+    Err(Void::Actor {
+        department: by.to_string(),
+        kind: rule.event.as_str().to_owned(),
+        needs: needs.join(" or "),
+    })
+}
+
+/// Returns the role that an issuer's or setter's power rests on, so that taking it voids what rests on it.
+fn basis_right(
+    who: Who,
+    by: &DepartmentId,
+    state: &CaseState,
+    registry: &Registry,
+    version: u64,
+) -> Option<Right> {
+    let has = |role: Role| registry.has_role(by, role, version);
+    let role = match who {
+        Who::Issuer | Who::ByBasis
+            if state.owner != *by || basis_of(state).is_some_and(|basis| basis != "self") =>
+        {
+            [Role::Supervision, Role::Authority, Role::Audit, Role::LeadGroup]
+                .into_iter()
+                .find(|role| has(*role))
+        }
+        Who::Setter => [Role::Provider, Role::Authority]
+            .into_iter()
+            .find(|role| has(*role)),
+        _ => None,
+    };
+    role.map(|role| Right::Role {
+        department: by.clone(),
+        role,
+    })
+}
+
+/// Returns a stable text for an actor.
+pub fn who_text(who: Who) -> String {
+    match who {
+        Who::Owner => "owner".to_owned(),
+        Who::Holder => "holder".to_owned(),
+        Who::Proposed => "proposed".to_owned(),
+        Who::AuthorityOfHolder => "authority-of-holder".to_owned(),
+        Who::AuthorityOfOwner => "authority-of-owner".to_owned(),
+        Who::Any(role) => role.as_str().to_owned(),
+        Who::Issuer => "issuer".to_owned(),
+        Who::ByBasis => "by-basis".to_owned(),
+        Who::Setter => "setter".to_owned(),
+    }
+}
+
+fn basis_of(state: &CaseState) -> Option<&str> {
+    state.opening().and_then(|fact| fact.event.body.word("basis"))
+}
+
+/// Returns the departments that an actor stands for in a case, at a registry version.
+pub fn departments(
+    who: Who,
+    state: &CaseState,
+    item: Option<&Item>,
+    opening: Option<&Event>,
+    registry: &Registry,
+    version: u64,
+) -> Vec<DepartmentId> {
+    let holder = item.map_or(&state.first_asked, |item| &item.holder);
+    match who {
+        Who::Owner => vec![state.owner.clone()],
+        Who::Holder => vec![holder.clone()],
+        Who::Proposed => item.and_then(|item| item.proposed.clone()).into_iter().collect(),
+        Who::AuthorityOfHolder => registry.authority_of(holder, version).into_iter().collect(),
+        Who::AuthorityOfOwner => registry.authority_of(&state.owner, version).into_iter().collect(),
+        Who::Any(role) => registry.role_holders(role, version),
+        Who::Issuer if state.owner != *holder => vec![state.owner.clone()],
+        Who::Issuer => {
+            let mut found = registry.role_holders(Role::Supervision, version);
+            found.extend(registry.authority_of(holder, version));
+            found.retain(|department| department != holder);
+            found
+        }
+        Who::ByBasis => {
+            let Some(event) = opening else { return Vec::new() };
+            match event.body.word("basis") {
+                Some("inspection") => registry.role_holders(Role::Supervision, version),
+                Some("audit") => registry.role_holders(Role::Audit, version),
+                Some("order-to-correct") => {
+                    let mut found: Vec<DepartmentId> =
+                        registry.authority_of(holder, version).into_iter().collect();
+                    found.extend(registry.role_holders(Role::Government, version));
+                    found
+                }
+                Some("task-follow-up") => {
+                    let mut found = registry.role_holders(Role::Supervision, version);
+                    found.extend(registry.role_holders(Role::LeadGroup, version));
+                    found
+                }
+                Some("self") => vec![holder.clone()],
+                _ => Vec::new(),
+            }
+        }
+        Who::Setter => item
+            .map(|item| item.flags.keys().cloned().collect())
+            .unwrap_or_default(),
+    }
+}
+
+fn check_guard(rule: &Rule, event: &Event, state: &CaseState, item: &Item) -> Result<(), Void> {
+    let by = &event.department;
+    let refuse = |why: String| Err(Void::Guard(why));
+    match rule.guard {
+        Guard::None => Ok(()),
+        Guard::Names(field, kind) => {
+            let named = event.body.event(field);
+            match named
+                .and_then(|id| state.fact(id))
+                .filter(|fact| fact.kind == kind)
+            {
+                Some(_) => Ok(()),
+                None => refuse(format!(
+                    "{field} names no effective {} of this case",
+                    kind.as_str()
+                )),
+            }
+        }
+        Guard::NamesNewest(field, kind) => {
+            let newest = state.facts_of(kind).next_back().map(|fact| fact.entry.event);
+            if newest.is_some() && event.body.event(field) == newest {
+                Ok(())
+            } else {
+                refuse(format!(
+                    "{field} does not name the newest {} of this case",
+                    kind.as_str()
+                ))
+            }
+        }
+        Guard::OwnFlag if item.flags.contains_key(by) => Ok(()),
+        Guard::OwnFlag => refuse(format!("{by} has no suspension in force here")),
+        Guard::NoOwnFlag if item.flags.contains_key(by) => refuse(format!("{by} has suspended this already")),
+        Guard::NoOwnFlag => Ok(()),
+        Guard::NotHolder if item.holder == *by => refuse(format!("{by} may not verify what it owes itself")),
+        Guard::NotHolder => Ok(()),
+        Guard::Outstanding(kind, answers) => {
+            let asked = state.facts_of(kind).count();
+            let answered: usize = answers.iter().map(|answer| state.facts_of(*answer).count()).sum();
+            if asked > answered {
+                Ok(())
+            } else {
+                refuse(format!("no {} is outstanding", kind.as_str()))
+            }
+        }
+    }
+}
+
+/// Makes the state that an opening event gives before it is applied: its items at the start.
+///
+/// # Errors
+/// An opening event whose items, addressee or object do not fit together.
+pub fn open(kind: EventKind, event: &Event, id: EventId) -> Result<CaseState, Void> {
+    let owner = event.department.clone();
+    let only_addressee = || match event.to.as_slice() {
+        [department] => Ok(department.clone()),
+        list => Err(Void::Guard(format!(
+            "it is addressed to {} departments, expected exactly one",
+            list.len()
+        ))),
+    };
+    let named = |field: &str| {
+        event
+            .body
+            .department(field)
+            .ok_or_else(|| Void::Guard(format!("{field} names no department")))
+    };
+    let mut numbers = vec![0u16];
+    let holder = match kind {
+        EventKind::RequestFiled => {
+            numbers.clear();
+            for value in event.body.list("items") {
+                let number = value
+                    .member("number")
+                    .and_then(Json::as_int)
+                    .and_then(|n| u16::try_from(n).ok());
+                let number = number.ok_or_else(|| Void::Guard("an item has no number".to_owned()))?;
+                if numbers.last().is_some_and(|last| *last >= number) {
+                    return Err(Void::Guard("item numbers do not rise".to_owned()));
+                }
+                numbers.push(number);
+            }
+            only_addressee()?
+        }
+        EventKind::FindingOpened => named("object")?,
+        EventKind::TaskIssued => named("lead")?,
+        EventKind::CatalogueDrafted | EventKind::MatterProposed | EventKind::MatterInstructed => {
+            owner.clone()
+        }
+        _ => return Err(Void::NoCase),
+    };
+    let item = |number: u16| {
+        let item = Item {
+            stage: Stage::Start,
+            moved_by: id,
+            holder: holder.clone(),
+            proposed: None,
+            flags: BTreeMap::new(),
+        };
+        (number, item)
+    };
+    Ok(CaseState {
+        id,
+        kind: kind.case_kind(),
+        owner,
+        first_asked: holder.clone(),
+        items: numbers.into_iter().map(item).collect(),
+        facts: Vec::new(),
+    })
+}
+
+/// One thing that can be done next in a case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NextAct {
+    /// The kind of event.
+    pub kind: EventKind,
+    /// Who may do it.
+    pub by: Vec<DepartmentId>,
+    /// On which items.
+    pub items: Vec<u16>,
+}
+
+/// Returns what can be done next, by whom: the same table that refuses and folds. Conditions on the body are not read.
+pub fn next_acts(state: &CaseState, registry: &Registry, version: u64) -> Vec<NextAct> {
+    let Some(table) = table_of(state.kind) else {
+        return Vec::new();
+    };
+    let mut acts = Vec::new();
+    for rule in table.rules {
+        let mut by: Vec<DepartmentId> = Vec::new();
+        let mut items = Vec::new();
+        for (number, item) in &state.items {
+            if table.edge(rule.event, item.stage).is_none() {
+                continue;
+            }
+            let mut here = Vec::new();
+            for (who, role) in rule.who {
+                let found = departments(*who, state, Some(item), None, registry, version);
+                here.extend(found.into_iter().filter(|department| {
+                    role.is_none_or(|role| registry.has_role(department, role, version))
+                        && guard_may_hold(rule, department, state, item)
+                }));
+            }
+            if !here.is_empty() {
+                items.push(*number);
+                by.extend(here);
+            }
+        }
+        by.sort();
+        by.dedup();
+        if !by.is_empty() {
+            acts.push(NextAct {
+                kind: rule.event,
+                by,
+                items,
+            });
+        }
+    }
+    acts
+}
+
+fn guard_may_hold(rule: &Rule, by: &DepartmentId, state: &CaseState, item: &Item) -> bool {
+    match rule.guard {
+        Guard::None => true,
+        Guard::Names(_, kind) | Guard::NamesNewest(_, kind) => state.facts_of(kind).next().is_some(),
+        Guard::OwnFlag => item.flags.contains_key(by),
+        Guard::NoOwnFlag => !item.flags.contains_key(by),
+        Guard::NotHolder => item.holder != *by,
+        Guard::Outstanding(kind, answers) => {
+            let answered: usize = answers.iter().map(|answer| state.facts_of(*answer).count()).sum();
+            state.facts_of(kind).count() > answered
+        }
+    }
+}
