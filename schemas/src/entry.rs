@@ -90,16 +90,19 @@ impl Entry {
                 .and_then(|rest| rest.strip_prefix(' '))
                 .ok_or_else(|| FormatError::field("entry", name, "line is missing or out of place"))
         };
-        let origin = Origin::parse(word("origin")?)?;
-        let index = parse_decimal("entry index", word("index")?)?;
-        let prev = Hash::parse_base64(word("prev")?)?;
-        let recorded = Timestamp::parse(word("recorded")?)?;
+        let on = |line: &'static str| {
+            move |error: FormatError| FormatError::field("entry", line, error.to_string())
+        };
+        let origin = Origin::parse(word("origin")?).map_err(on("origin"))?;
+        let index = parse_decimal("number", word("index")?).map_err(on("index"))?;
+        let prev = Hash::parse_base64(word("prev")?).map_err(on("prev"))?;
+        let recorded = Timestamp::parse(word("recorded")?).map_err(on("recorded"))?;
         let (version, hash) = word("registry")?
             .split_once(' ')
             .ok_or_else(|| FormatError::field("entry", "registry", "expected <version> <hash>"))?;
         let registry = RegistryRef {
-            version: parse_decimal("registry version", version)?,
-            hash: Hash::parse_base64(hash)?,
+            version: parse_decimal("version", version).map_err(on("registry"))?,
+            hash: Hash::parse_base64(hash).map_err(on("registry"))?,
         };
         let mut heads: Vec<NamedHead> = Vec::new();
         for line in lines {
@@ -113,7 +116,7 @@ impl Entry {
                     limit: HEADS_PER_ENTRY_MAX as u64,
                 });
             }
-            let head = parse_head(rest)?;
+            let head = parse_head(rest).map_err(on("head"))?;
             if heads.last().is_some_and(|last| last.origin >= head.origin) {
                 return Err(FormatError::not_canonical(
                     "entry",

@@ -162,6 +162,21 @@ fn word(json: &Json, name: &str) -> String {
         .to_owned()
 }
 
+/// Reads a string member, with the member named in what goes wrong.
+pub(crate) fn parsed<T>(
+    what: &str,
+    json: &Json,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, FormatError>,
+) -> Result<T, FormatError> {
+    let text = json
+        .member(name)
+        .ok_or_else(|| FormatError::field(what, name, "is missing"))?
+        .as_text()
+        .ok_or_else(|| FormatError::field(what, name, "expected a string"))?;
+    parse(text).map_err(|error| FormatError::field(what, name, error.to_string()))
+}
+
 impl DepartmentRecord {
     /// Reads the object form.
     ///
@@ -351,12 +366,12 @@ impl Genesis {
                 .member("trial")
                 .and_then(Json::as_bool)
                 .ok_or_else(|| bad("trial", "expected true or false".to_owned()))?,
-            created: Timestamp::parse(&word(&json, "created"))?,
+            created: parsed("genesis", &json, "created", Timestamp::parse)?,
             ruleset: u32::try_from(number("ruleset"))
                 .ok()
                 .filter(|ruleset| *ruleset > 0)
                 .ok_or_else(|| bad("ruleset", "expected a whole number from 1".to_owned()))?,
-            registrar: DepartmentId::parse(&word(&json, "registrar"))?,
+            registrar: parsed("genesis", &json, "registrar", DepartmentId::parse)?,
             quorum: u16::try_from(number("quorum"))
                 .map_err(|_| bad("quorum", "expected a whole number".to_owned()))?,
             nodes,

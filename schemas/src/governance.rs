@@ -4,7 +4,7 @@
 
 use crate::error::FormatError;
 use crate::event::field::{Field, FieldType, check_object, must};
-use crate::genesis::{Administrator, DepartmentRecord, Role, key_of, parse_lines};
+use crate::genesis::{Administrator, DepartmentRecord, Role, key_of, parse_lines, parsed};
 use crate::id::{DepartmentId, FederationId, Hash, NamedHead, OfficerId, Origin, TreeHead};
 use crate::json::Json;
 use crate::limits::GOVERNANCE_NOTE_BYTES_MAX;
@@ -194,7 +194,6 @@ impl Governance {
                 "unknown field; known are changes, federation, issued, previous, version",
             ));
         }
-        let word = |name: &str| json.member(name).and_then(Json::as_text).unwrap_or_default();
         let list = json.member("changes").and_then(Json::as_array).unwrap_or(&[]);
         if list.is_empty() || list.len() > CHANGES_MAX {
             return Err(bad("changes", "expected 1 to 64"));
@@ -204,12 +203,12 @@ impl Governance {
             .and_then(Json::as_int)
             .and_then(|value| u64::try_from(value).ok());
         let governance = Self {
-            federation: FederationId::parse(word("federation"))?,
+            federation: parsed("governance", &json, "federation", FederationId::parse)?,
             version: version
                 .filter(|value| *value > 0)
                 .ok_or_else(|| bad("version", "expected 1 or more"))?,
-            previous: Hash::parse_hex(word("previous"))?,
-            issued: Timestamp::parse(word("issued"))?,
+            previous: parsed("governance", &json, "previous", Hash::parse_hex)?,
+            issued: parsed("governance", &json, "issued", Timestamp::parse)?,
             changes: list.iter().map(parse_change).collect::<Result<_, _>>()?,
         };
         if governance.to_text() == text {
@@ -299,9 +298,9 @@ fn parse_change(json: &Json) -> Result<Change, FormatError> {
                 .and_then(|value| u64::try_from(value).ok());
             let head = TreeHead {
                 size: size.ok_or_else(|| bad("size", "expected a whole number"))?,
-                root: Hash::parse_hex(word("root"))?,
+                root: parsed("change", json, "root", Hash::parse_hex)?,
             };
-            let origin = Origin::parse(word("origin"))?;
+            let origin = parsed("change", json, "origin", Origin::parse)?;
             if origin.department != *right.department() {
                 return Err(bad(
                     "origin",

@@ -195,7 +195,7 @@ impl Event {
         let to = read
             .json_optional("to")
             .map_or(Ok(Vec::new()), |list| departments("to", list))?;
-        let department = DepartmentId::parse(read.word("department")?)?;
+        let department = read.parsed("department", DepartmentId::parse)?;
         if !audience.includes(&department) {
             return Err(bad(
                 "audience",
@@ -222,7 +222,7 @@ impl Event {
         let source = Source::parse(read.word("source")?)
             .ok_or_else(|| bad("source", "expected own, paper or import"))?;
         let event = Self {
-            federation: FederationId::parse(read.word("federation")?)?,
+            federation: read.parsed("federation", FederationId::parse)?,
             department,
             kind,
             case,
@@ -236,8 +236,8 @@ impl Event {
             to,
             audience,
             effective: read.optional("effective", Date::parse)?,
-            issued: Timestamp::parse(read.word("issued")?)?,
-            nonce: parse_nonce(read.word("nonce")?)?,
+            issued: read.parsed("issued", Timestamp::parse)?,
+            nonce: read.parsed("nonce", parse_nonce)?,
             legal_basis: read.list("legalBasis", 8, |json| {
                 let (act, article) = pair(json, "legalBasis", "act", "article")?;
                 Ok(LegalBasis { act, article })
@@ -391,6 +391,14 @@ fn bad(field: &str, why: impl Into<String>) -> FormatError {
     FormatError::field("event", field, why)
 }
 
+/// Names the member in an error about its value; an error that names a field already stays as it is.
+fn within(name: &str, error: FormatError) -> FormatError {
+    match error {
+        named @ FormatError::Field { .. } => named,
+        other => bad(name, other.to_string()),
+    }
+}
+
 fn unknown_kind(text: &str) -> Result<String, FormatError> {
     let part = |part: &str| {
         !part.is_empty()
@@ -420,7 +428,9 @@ fn departments(field: &str, json: &Json) -> Result<Vec<DepartmentId>, FormatErro
     }
     let parsed: Result<Vec<_>, _> = list
         .iter()
-        .map(|value| DepartmentId::parse(value.as_text().unwrap_or_default()))
+        .map(|value| {
+            DepartmentId::parse(value.as_text().unwrap_or_default()).map_err(|error| within(field, error))
+        })
         .collect();
     rising(field, parsed?)
 }
@@ -439,7 +449,7 @@ fn rising<T: Ord>(field: &str, list: Vec<T>) -> Result<Vec<T>, FormatError> {
 
 fn parse_nonce(text: &str) -> Result<[u8; 16], FormatError> {
     let padded = Hash::parse_hex(&format!("{text}{}", "0".repeat(32)))
-        .map_err(|_| bad("nonce", "expected 32 lower-case hex digits"))?;
+        .map_err(|_| FormatError::malformed("nonce", "expected 32 lower-case hex digits"))?;
     let mut nonce = [0u8; 16];
     for (slot, byte) in nonce.iter_mut().zip(padded.0) {
         *slot = byte;
@@ -489,7 +499,7 @@ fn parse_paper(json: &Json) -> Result<Paper, FormatError> {
     }
     let id = members.get("id").and_then(Json::as_text).unwrap_or_default();
     Ok(Paper {
-        id: Hash::parse_hex(id)?,
+        id: Hash::parse_hex(id).map_err(|error| within("paper", error))?,
         part,
         of,
     })
@@ -526,6 +536,14 @@ impl<'a> Members<'a> {
             .ok_or_else(|| bad(name, "expected a string"))
     }
 
+    fn parsed<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, FormatError>,
+    ) -> Result<T, FormatError> {
+        parse(self.word(name)?).map_err(|error| within(name, error))
+    }
+
     fn optional<T>(
         &self,
         name: &str,
@@ -534,9 +552,7 @@ impl<'a> Members<'a> {
         match self.0.get(name) {
             Some(json) => {
                 let text = json.as_text().ok_or_else(|| bad(name, "expected a string"))?;
-                parse(text)
-                    .map(Some)
-                    .map_err(|error| bad(name, error.to_string()))
+                parse(text).map(Some).map_err(|error| within(name, error))
             }
             None => Ok(None),
         }
@@ -553,12 +569,11 @@ impl<'a> Members<'a> {
         };
         let list = json.as_array().ok_or_else(|| bad(name, "expected a list"))?;
         if list.len() > max {
-            return Err(FormatError::TooMany {
-                what: "list of an event",
-                got: list.len() as u64,
-                limit: max as u64,
-            });
+            let why = format!("{} elements, expected at most {max}", list.len());
+            return Err(bad(name, why));
         }
-        list.iter().map(parse).collect()
+        list.iter()
+            .map(|value| parse(value).map_err(|error| within(name, error)))
+            .collect()
     }
 }
