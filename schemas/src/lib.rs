@@ -21,6 +21,7 @@ pub mod lock;
 mod members;
 pub mod names;
 pub mod note;
+pub mod number;
 pub mod profile;
 pub mod proof;
 pub mod shipped;
