@@ -47,7 +47,7 @@ fn mark(len: u64) -> Vec<u8> {
 
 /// The child: appends batches of random size until it is killed.
 fn append_for_ever(folder: &Path, bytes: usize) {
-    let mut log = SledLog::open(folder, &origin()).unwrap();
+    let mut log = SledLog::open(folder, &origin(), &mut |_, _| {}).unwrap();
     let mut state = log.len().wrapping_add(0x1234_5678_9abc_def1);
     let mut out = std::io::stdout();
     loop {
@@ -95,7 +95,7 @@ fn kill_in_mid_write(test: &str, bytes: usize) {
             .unwrap_or(first);
         killer.join().unwrap();
 
-        let log = SledLog::open(&folder, &origin()).unwrap();
+        let log = SledLog::open(&folder, &origin(), &mut |_, _| {}).unwrap();
         assert!(
             log.len() >= acked,
             "round {round}: acknowledged {acked}, found {}",

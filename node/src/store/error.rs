@@ -247,7 +247,7 @@ pub enum StoreError {
     /// Something that was signed is beyond what the log holds: the log was cut or restored from a backup.
     #[error(
         "{} stands at {signed} entries, the own log holds only {held}: it was cut or restored; remedy: \
-         never sign in this epoch again: refill the log from peers and open a new epoch",
+         refill the own log from its files or from peers up to the signing lock; if that is impossible, open a new epoch",
         path.display()
     )]
     LogBehind {
@@ -325,7 +325,67 @@ pub enum StoreError {
     },
 }
 
+/// What an operator does when it is not certain that nothing newer was signed.
+const NEW_EPOCH: &str = "never sign in this epoch again: refill the log from peers and open a new epoch";
+
 impl StoreError {
+    /// Returns the error as damage of a file, if that is what it is: for a list of findings.
+    pub fn as_damage(&self) -> Option<Damage> {
+        let of = |path: &Path, kind, what: String, remedy| Some(Damage::new(path, kind, what, remedy));
+        match self {
+            Self::Damaged(damage) => Some(damage.clone()),
+            Self::EngineOpen { folder, why } | Self::Engine { folder, why } => of(
+                folder,
+                DamageKind::Altered,
+                format!("the log engine cannot read it: {why}"),
+                "refill the own log from its files or from peers; the signing lock says how far",
+            ),
+            Self::UnsyncedBlobs { folder, count } => of(
+                folder,
+                DamageKind::Stray,
+                format!("{count} files that the log engine never syncs"),
+                "report it, and move the log to another engine",
+            ),
+            Self::LockMissing { path, log_size } => of(
+                path,
+                DamageKind::Missing,
+                format!("the log has {log_size} entries and no signing lock"),
+                NEW_EPOCH,
+            ),
+            Self::LockDamaged { path, why } => of(path, DamageKind::Altered, why.clone(), NEW_EPOCH),
+            Self::LogBehind { path, signed, held } => of(
+                path,
+                DamageKind::Contradiction,
+                format!("it stands at {signed} entries, the own log holds only {held}"),
+                "refill the own log from its files or from peers up to the signing lock; if that is impossible, open a new epoch",
+            ),
+            Self::LockBehind { path, locked, signed } => of(
+                path,
+                DamageKind::Contradiction,
+                format!("it stands at {locked} entries, the checkpoint of the log at {signed}"),
+                NEW_EPOCH,
+            ),
+            Self::HeadContradiction {
+                path,
+                size,
+                expected,
+                got,
+            } => of(
+                path,
+                DamageKind::Contradiction,
+                format!("it names root {expected} at size {size}, the own log has {got}"),
+                "keep both as evidence, never sign in this epoch again",
+            ),
+            Self::WrongOrigin { path, got, expected } => of(
+                path,
+                DamageKind::Contradiction,
+                format!("it belongs to {got}, expected {expected}"),
+                "put the right file or folder in its place",
+            ),
+            _ => None,
+        }
+    }
+
     /// Wraps an error of the operating system with what was tried on which file.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

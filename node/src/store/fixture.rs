@@ -1,8 +1,8 @@
 //! What the tests of the store build on: a data folder, a log with a key, and folders that are compared file by file.
 
-use super::DataDir;
 use super::conformance::entry;
 use super::tiles::files_below;
+use super::{DataDir, LocalRecord, OwnStore};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +44,33 @@ impl Fixture {
     /// The signed checkpoint over the first entries that [`entries`] makes.
     pub(crate) fn checkpoint(&self, size: u64) -> Vec<u8> {
         self.signed(head(size))
+    }
+}
+
+/// An own log with so many entries, all of them signed and published, and a local record.
+pub(crate) fn own_store(f: &Fixture, size: u64) -> OwnStore {
+    let mut own = OwnStore::create(&f.data, &f.origin).unwrap();
+    let record = LocalRecord::Put {
+        key: b"draft/1".to_vec(),
+        value: vec![4; 9_000],
+    };
+    own.log.append_batch(0, &entries(0, size), &[record]).unwrap();
+    own.lock.advance(head(size)).unwrap();
+    own.publish(&f.checkpoint(size)).unwrap();
+    own
+}
+
+/// Cuts the database of an own log, without what sled could rebuild it from.
+pub(crate) fn cut_database(f: &Fixture, keep_percent: usize) {
+    let folder = f.data.own_log(&f.origin);
+    let db = folder.join("db");
+    let bytes = std::fs::read(&db).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    std::fs::write(&db, &bytes[..used * keep_percent / 100]).unwrap();
+    for name in super::durable::names_in(&folder).unwrap() {
+        if name.starts_with("snap.") {
+            std::fs::remove_file(folder.join(name)).unwrap();
+        }
     }
 }
 

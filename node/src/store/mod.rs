@@ -4,10 +4,12 @@
 
 pub(crate) mod durable;
 mod error;
+mod fsck;
 mod layout;
 mod lock;
 mod own_log;
 mod parts;
+mod recover;
 mod sled;
 mod tiles;
 
@@ -17,6 +19,7 @@ mod conformance;
 mod fixture;
 
 pub use error::{Damage, DamageKind, StoreError};
+pub use fsck::{FsckCounts, FsckProgress, FsckReport, fsck};
 pub use layout::{DataDir, folder_name};
 pub use lock::SigningLock;
 pub use own_log::{
@@ -24,5 +27,6 @@ pub use own_log::{
     Record, check_batch,
 };
 pub use parts::{Part, Parts};
+pub use recover::{OwnStore, Refilled, refill_own_log};
 pub use sled::SledLog;
 pub use tiles::{LogFiles, write_export};

@@ -41,6 +41,8 @@ const META_ORIGIN: &[u8] = b"morigin";
 const LOCK_TRIES_MAX: u32 = 40;
 const LOCK_WAIT: Duration = Duration::from_millis(25);
 
+const NO_ORIGIN: &str = "the record that names the log is missing";
+
 const REMEDY: &str = "stop the node, run fsck, set the folder aside, refill the log from peers, and open a new epoch \
     unless the signing lock still equals the tail";
 
@@ -67,12 +69,65 @@ impl fmt::Debug for SledLog {
 }
 
 impl SledLog {
-    /// Opens the log in a folder, or creates it there, and reads every entry once.
+    /// Opens the log in a folder, or creates it there; reads every entry once, checks it, and hands it to `visit`.
+    ///
+    /// What `visit` saw counts only when this succeeds.
     ///
     /// # Errors
     /// The folder is in use, belongs to another log, cannot be opened by sled, or holds a damaged, missing or surplus chunk.
-    pub fn open(folder: &Path, origin: &Origin) -> Result<Self, StoreError> {
+    pub fn open(
+        folder: &Path,
+        origin: &Origin,
+        visit: &mut dyn FnMut(u64, &Arc<[u8]>),
+    ) -> Result<Self, StoreError> {
         durable::create_dir(folder)?;
+        let mut log = Self::open_folder(folder)?;
+        log.check_origin(origin)?;
+        log.load(visit)?;
+        Ok(log)
+    }
+
+    /// Opens a folder of whatever log, for checking it; nothing is created.
+    pub(crate) fn open_any(
+        folder: &Path,
+        visit: &mut dyn FnMut(u64, &Arc<[u8]>),
+    ) -> Result<(Self, Origin), StoreError> {
+        let mut log = Self::open_folder(folder)?;
+        let named = log.fact(META_ORIGIN)?.and_then(|name| {
+            let name = String::from_utf8(name).ok()?;
+            Origin::parse(&name).ok()
+        });
+        let Some(origin) = named else {
+            return Err(log.damage(DamageKind::Missing, NO_ORIGIN.to_owned()));
+        };
+        log.load(visit)?;
+        Ok((log, origin))
+    }
+
+    /// Returns the keys that no log has, in hex.
+    pub(crate) fn surplus_keys(&self) -> Result<Vec<String>, StoreError> {
+        self.guarded(|| {
+            let mut found = Vec::new();
+            for key in self.tree.iter().keys() {
+                let key = key.map_err(|error| self.engine(&error))?;
+                let known = match key.first() {
+                    Some(&PREFIX_ENTRY | &PREFIX_RECORD) => true,
+                    _ => *key == *META_LEN || *key == *META_ORIGIN,
+                };
+                if !known {
+                    found.push(hex(&key));
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Returns how many files lie where sled never syncs.
+    pub(crate) fn unsynced_blobs(&self) -> Result<usize, StoreError> {
+        Ok(durable::names_in(&self.blobs)?.len())
+    }
+
+    fn open_folder(folder: &Path) -> Result<Self, StoreError> {
         let tree = open_engine(folder)?;
         let db = folder.join("db");
         let file = OpenOptions::new()
@@ -80,18 +135,22 @@ impl SledLog {
             .write(true)
             .open(&db)
             .map_err(StoreError::io("open", &db))?;
-        let mut log = Self {
+        Ok(Self {
             folder: folder.to_owned(),
             blobs: folder.join("blobs"),
             tree,
             file,
             len: 0,
             stopped: None,
-        };
-        log.check_origin(origin)?;
-        log.len = log.visit(0, &mut |_, _| true)?;
-        log.check_len()?;
-        Ok(log)
+        })
+    }
+
+    fn load(&mut self, visit: &mut dyn FnMut(u64, &Arc<[u8]>)) -> Result<(), StoreError> {
+        self.len = self.visit(0, &mut |index, entry| {
+            visit(index, entry);
+            true
+        })?;
+        self.check_len()
     }
 
     /// Reads entries from an index on and hands each to `visit` until that returns false; returns the index after the last one read.

@@ -524,6 +524,12 @@ fn remove_leftovers(folder: &Path, size: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Reads what waits beside an export of a size, without changing it: how many entries, and what is damaged.
+pub(crate) fn read_ahead(path: PathBuf, size: u64) -> Result<(u64, Option<Damage>), StoreError> {
+    let (ahead, cut) = Ahead::read_only(path, size, &mut |_, _| {})?;
+    Ok((ahead.next().saturating_sub(size), cut))
+}
+
 /// Lists all files below a folder, as paths relative to it with `/` between their parts.
 pub(crate) fn files_below(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();

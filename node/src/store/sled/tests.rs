@@ -8,10 +8,14 @@ fn origin() -> Origin {
     Origin::parse("xian-0123456789abcdef/housing/1").unwrap()
 }
 
+fn open(folder: &Path) -> Result<SledLog, StoreError> {
+    SledLog::open(folder, &origin(), &mut |_, _| {})
+}
+
 fn log_of(entries: u64, bytes: usize) -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
     let folder = dir.path().join("own");
-    let mut log = SledLog::open(&folder, &origin()).unwrap();
+    let mut log = open(&folder).unwrap();
     for index in 0..entries {
         let record = LocalRecord::Put {
             key: b"draft".to_vec(),
@@ -32,7 +36,7 @@ fn tamper(folder: &Path, change: impl FnOnce(&sled::Db)) {
 }
 
 fn damage_on_open(folder: &Path) -> Damage {
-    match SledLog::open(folder, &origin()) {
+    match open(folder) {
         Err(StoreError::Damaged(damage)) => damage,
         other => panic!("expected damage, got {other:?}"),
     }
@@ -42,7 +46,7 @@ fn damage_on_open(folder: &Path) -> Damage {
 fn sled_passes_the_conformance_suite() {
     conformance::run(&|check| {
         let dir = TempDir::new().unwrap();
-        check(&|| Ok(Box::new(SledLog::open(&dir.path().join("own"), &origin())?)));
+        check(&|| Ok(Box::new(open(&dir.path().join("own"))?)));
     });
 }
 
@@ -127,7 +131,7 @@ fn a_missing_chunk_of_a_record_is_noticed_when_it_is_read() {
         tamper(&folder, |tree| {
             tree.remove(record_key(b"draft", chunk)).unwrap().unwrap();
         });
-        let log = SledLog::open(&folder, &origin()).unwrap();
+        let log = open(&folder).unwrap();
         assert_matches!(log.record(b"draft"), Err(StoreError::Damaged(_)));
     }
 }
@@ -137,7 +141,7 @@ fn a_folder_of_another_log_is_refused() {
     let (_dir, folder) = log_of(1, 600);
     let other = Origin::parse("xian-0123456789abcdef/housing/2").unwrap();
     assert_matches!(
-        SledLog::open(&folder, &other),
+        SledLog::open(&folder, &other, &mut |_, _| {}),
         Err(StoreError::WrongOrigin { .. })
     );
 }
@@ -145,14 +149,14 @@ fn a_folder_of_another_log_is_refused() {
 #[test]
 fn a_folder_in_use_is_refused() {
     let (_dir, folder) = log_of(1, 600);
-    let _log = SledLog::open(&folder, &origin()).unwrap();
-    assert_matches!(SledLog::open(&folder, &origin()), Err(StoreError::InUse { .. }));
+    let _log = open(&folder).unwrap();
+    assert_matches!(open(&folder), Err(StoreError::InUse { .. }));
 }
 
 #[test]
 fn a_file_in_blobs_stops_acknowledging_for_good() {
     let (_dir, folder) = log_of(1, 600);
-    let mut log = SledLog::open(&folder, &origin()).unwrap();
+    let mut log = open(&folder).unwrap();
     fs::write(folder.join("blobs").join("17"), b"x").unwrap();
     assert_matches!(
         log.append_batch(1, &[entry(1, 600)], &[]),
@@ -188,7 +192,7 @@ fn a_damaged_database_file_never_panics_and_never_gives_wrong_entries() {
             }
         }
         fs::write(&db, &bytes).unwrap();
-        match SledLog::open(&folder, &origin()) {
+        match open(&folder) {
             Err(StoreError::Damaged(_) | StoreError::EngineOpen { .. } | StoreError::Engine { .. }) => {
                 harmed += 1;
             }

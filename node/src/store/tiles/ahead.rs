@@ -43,6 +43,20 @@ impl Ahead {
         from: u64,
         visit: &mut dyn FnMut(u64, &Arc<[u8]>),
     ) -> Result<(Self, Option<Damage>), StoreError> {
+        let (ahead, damage) = Self::read_only(path, from, visit)?;
+        if let (Some(_), Some(file)) = (&damage, &ahead.file) {
+            let shorten = file.set_len(ahead.end).and_then(|()| file.sync_data());
+            shorten.map_err(StoreError::io("shorten", &ahead.path))?;
+        }
+        Ok((ahead, damage))
+    }
+
+    /// Reads the file without changing it.
+    pub(crate) fn read_only(
+        path: PathBuf,
+        from: u64,
+        visit: &mut dyn FnMut(u64, &Arc<[u8]>),
+    ) -> Result<(Self, Option<Damage>), StoreError> {
         let mut ahead = Self {
             path,
             file: None,
@@ -86,10 +100,6 @@ impl Ahead {
             }
         }
         let damage = cut.map(|what| Damage::new(&ahead.path, DamageKind::Altered, what, REMEDY));
-        if damage.is_some() {
-            let shorten = file.set_len(ahead.end).and_then(|()| file.sync_data());
-            shorten.map_err(StoreError::io("shorten", &ahead.path))?;
-        }
         ahead.file = Some(file);
         Ok((ahead, damage))
     }

@@ -1,0 +1,340 @@
+//! Re-verifies everything that a node keeps, and lists what is damaged, with the remedy.
+//!
+//! Reads every entry, chunk checksum, leaf hash, tile, root, checkpoint signature, signing lock and part. Changes nothing, except what the
+//! engine of the own log does itself on opening. Runs while the node is stopped: the data folder has one holder.
+
+use super::durable;
+use super::error::{Damage, DamageKind, StoreError};
+use super::layout::{DataDir, folder_name};
+use super::lock;
+use super::own_log::OwnLog;
+use super::parts::read_part;
+use super::recover::Claims;
+use super::sled::SledLog;
+use super::tiles::{files_below, read_ahead, verify};
+use std::collections::BTreeMap;
+use std::path::Path;
+use tally_ledger::checkpoint::{LogKey, OtherLines, verify_checkpoint};
+use tally_schemas::checkpoint::Checkpoint;
+use tally_schemas::id::{DepartmentId, Hash, Origin};
+use tally_schemas::limits::CHECKPOINT_BYTES_MAX;
+use tally_schemas::note::Note;
+use tally_schemas::tile::ExportPath;
+
+/// How many entries are read between two reports of progress.
+const PROGRESS_STEP_ENTRIES: u64 = 1024;
+
+const WRITE_AGAIN: &str =
+    "set the folder of the log aside: the node writes it again, from its own log or from peers";
+const STRAY: &str = "find out who put it there, then remove it";
+
+/// What was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FsckCounts {
+    /// Own logs.
+    pub own_logs: u64,
+    /// Entries of own logs.
+    pub own_entries: u64,
+    /// Local records.
+    pub records: u64,
+    /// Logs as files.
+    pub logs: u64,
+    /// Entries in bundles.
+    pub entries: u64,
+    /// Entries that wait beside an export.
+    pub entries_ahead: u64,
+    /// Bundles.
+    pub bundles: u64,
+    /// Tiles.
+    pub tiles: u64,
+    /// Checkpoints whose signature was verified.
+    pub signatures: u64,
+    /// Checkpoints whose key was not given: their signature was not looked at.
+    pub signatures_unchecked: u64,
+    /// Signing locks.
+    pub locks: u64,
+    /// Detached parts.
+    pub parts: u64,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FsckReport {
+    /// What is damaged; empty when everything holds.
+    pub findings: Vec<Damage>,
+    /// What was read.
+    pub counts: FsckCounts,
+}
+
+/// Where the check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FsckProgress<'a> {
+    /// The file or folder that is being read.
+    pub at: &'a Path,
+    /// How many entries of it were read; 0 when it has none.
+    pub entries: u64,
+}
+
+/// Checks a data folder; `keys` are the log keys that are known, `progress` is told where the check is.
+///
+/// # Errors
+/// A file or folder that the operating system does not let be read. Damage is a finding, no error.
+pub fn fsck(
+    data: &DataDir,
+    keys: &BTreeMap<Origin, LogKey>,
+    progress: &mut dyn FnMut(FsckProgress<'_>),
+) -> Result<FsckReport, StoreError> {
+    let mut check = Check {
+        data,
+        keys,
+        progress,
+        report: FsckReport::default(),
+    };
+    for name in durable::names_in(&data.root().join("own"))? {
+        check.own_log(&name)?;
+    }
+    for name in durable::names_in(&data.root().join("logs"))? {
+        check.log_files(&name)?;
+    }
+    for name in durable::names_in(&data.root().join("lock"))? {
+        check.lock(&name)?;
+    }
+    for name in durable::names_in(&data.root().join("parts"))? {
+        check.parts(&name)?;
+    }
+    Ok(check.report)
+}
+
+struct Check<'a> {
+    data: &'a DataDir,
+    keys: &'a BTreeMap<Origin, LogKey>,
+    progress: &'a mut dyn FnMut(FsckProgress<'_>),
+    report: FsckReport,
+}
+
+impl Check<'_> {
+    /// Lists an error that is damage; others end the check.
+    fn note(&mut self, error: StoreError) -> Result<(), StoreError> {
+        match error.as_damage() {
+            Some(damage) => {
+                self.report.findings.push(damage);
+                Ok(())
+            }
+            None => Err(error),
+        }
+    }
+
+    fn find(&mut self, path: &Path, kind: DamageKind, what: impl Into<String>, remedy: &'static str) {
+        self.report.findings.push(Damage::new(path, kind, what, remedy));
+    }
+
+    /// An own log: every chunk, the records, and whether lock and checkpoint agree with it.
+    fn own_log(&mut self, name: &str) -> Result<(), StoreError> {
+        let folder = self.data.root().join("own").join(name);
+        if !folder.join("db").exists() {
+            self.find(&folder, DamageKind::Stray, "it is no own log", STRAY);
+            return Ok(());
+        }
+        self.report.counts.own_logs += 1;
+        // Which log this is stands inside the log: the claims are read for every size, then compared.
+        let mut leaves = Vec::new();
+        let progress = &mut self.progress;
+        let opened = SledLog::open_any(&folder, &mut |index, entry| {
+            if index % PROGRESS_STEP_ENTRIES == 0 {
+                progress(FsckProgress {
+                    at: &folder,
+                    entries: index,
+                });
+            }
+            leaves.push(tally_ledger::crypto::leaf_hash(entry));
+        });
+        let (log, origin) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return self.note(error),
+        };
+        self.report.counts.own_entries += log.len();
+        if folder_name(&origin) != name {
+            let what = format!("it holds the log {origin}");
+            self.find(
+                &folder,
+                DamageKind::Contradiction,
+                what,
+                "move it to the folder of its log",
+            );
+        }
+        match log.records_with_prefix(&[]) {
+            Ok(records) => self.report.counts.records += records.len() as u64,
+            Err(error) => self.note(error)?,
+        }
+        for key in log.surplus_keys()? {
+            self.find(
+                &folder,
+                DamageKind::Stray,
+                format!("the key {key} has no known form"),
+                STRAY,
+            );
+        }
+        match log.unsynced_blobs()? {
+            0 => {}
+            count => self.note(StoreError::UnsyncedBlobs {
+                folder: folder.clone(),
+                count,
+            })?,
+        }
+        let lock_path = self.data.signing_lock(&origin);
+        if !lock_path.exists() {
+            self.note(StoreError::LockMissing {
+                path: lock_path.clone(),
+                log_size: log.len(),
+            })?;
+        }
+        let claims = Claims::read(self.data, &origin)?;
+        let mut roots = claims.roots();
+        for leaf in leaves {
+            roots.add_leaf(leaf);
+        }
+        for error in claims.against(&roots, &lock_path) {
+            self.note(error)?;
+        }
+        Ok(())
+    }
+
+    /// The files of a log: bundles, tiles, root, signature, and nothing else.
+    fn log_files(&mut self, name: &str) -> Result<(), StoreError> {
+        let folder = self.data.root().join("logs").join(name);
+        self.report.counts.logs += 1;
+        let mut entries = 0;
+        let progress = &mut self.progress;
+        let checked = verify::check(&folder, None, &mut |index, _| {
+            if index % PROGRESS_STEP_ENTRIES == 0 {
+                progress(FsckProgress {
+                    at: &folder,
+                    entries: index,
+                });
+            }
+            entries += 1;
+        })?;
+        self.report.counts.entries += entries;
+        self.report.counts.bundles += checked.bundles;
+        self.report.counts.tiles += checked.tiles;
+        let sound = checked.damages.is_empty();
+        self.report.findings.extend(checked.damages);
+        let path = folder.join("checkpoint");
+        let parsed = checked
+            .checkpoint
+            .as_ref()
+            .and_then(|bytes| Some((bytes, verify::parse_checkpoint(bytes).ok()?)));
+        let size = match parsed {
+            Some((bytes, checkpoint)) => {
+                self.signature(&path, bytes, &checkpoint, name);
+                checkpoint.head.size
+            }
+            None => 0,
+        };
+        for file in files_below(&folder)? {
+            let belongs = ExportPath::parse(&file).is_ok_and(|path| verify::belongs(&path, size));
+            if !belongs && sound {
+                let what = format!("it is no file of an export of {size} entries");
+                self.find(&folder.join(file), DamageKind::Stray, what, STRAY);
+            }
+        }
+        let ahead = self.data.root().join("ahead").join(name);
+        let (held, cut) = read_ahead(ahead, size)?;
+        self.report.counts.entries_ahead += held;
+        self.report.findings.extend(cut);
+        Ok(())
+    }
+
+    fn signature(&mut self, path: &Path, bytes: &[u8], checkpoint: &Checkpoint, name: &str) {
+        if folder_name(&checkpoint.origin) != name {
+            let what = format!("it is of {}", checkpoint.origin);
+            self.find(
+                path,
+                DamageKind::Contradiction,
+                what,
+                "move the folder to the name of its log",
+            );
+        }
+        match self.keys.get(&checkpoint.origin) {
+            None => {
+                self.report.counts.signatures_unchecked += 1;
+                let log = checkpoint.origin.to_string();
+                let note = Note::parse(bytes, CHECKPOINT_BYTES_MAX);
+                if !note.is_ok_and(|note| note.lines.iter().any(|line| line.name == log)) {
+                    let what = format!("it has no signature line of {log}");
+                    self.find(path, DamageKind::Contradiction, what, WRITE_AGAIN);
+                }
+            }
+            Some(key) => match verify_checkpoint(bytes, key, OtherLines::Keep) {
+                Ok(_) => self.report.counts.signatures += 1,
+                Err(error) => {
+                    self.find(path, DamageKind::Altered, chain(&error), WRITE_AGAIN);
+                }
+            },
+        }
+    }
+
+    fn lock(&mut self, name: &str) -> Result<(), StoreError> {
+        let path = self.data.root().join("lock").join(name);
+        (self.progress)(FsckProgress {
+            at: &path,
+            entries: 0,
+        });
+        self.report.counts.locks += 1;
+        match lock::read(&path) {
+            Ok(Some(slot)) => {
+                if slot.head.size > 0 && !self.data.root().join("own").join(name).join("db").exists() {
+                    self.note(StoreError::LogBehind {
+                        path,
+                        signed: slot.head.size,
+                        held: 0,
+                    })?;
+                }
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => self.note(error),
+        }
+    }
+
+    /// The parts of a department: each against its commitment, and nothing else.
+    fn parts(&mut self, department: &str) -> Result<(), StoreError> {
+        let folder = self.data.root().join("parts").join(department);
+        let known = DepartmentId::parse(department).is_ok();
+        for file in files_below(&folder)? {
+            let path = folder.join(&file);
+            (self.progress)(FsckProgress {
+                at: &path,
+                entries: 0,
+            });
+            let commit = file.split_once('/').and_then(|(shelf, name)| {
+                let commit = Hash::parse_hex(name).ok()?;
+                (name.starts_with(shelf) && shelf.len() == 2 && known).then_some(commit)
+            });
+            let Some(commit) = commit else {
+                self.find(&path, DamageKind::Stray, "it is no part", STRAY);
+                continue;
+            };
+            self.report.counts.parts += 1;
+            if let Err(error) = read_part(&path, &commit) {
+                self.note(error)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Joins an error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
