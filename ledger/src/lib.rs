@@ -7,4 +7,6 @@ pub mod crypto;
 pub mod export;
 pub mod merkle;
 pub mod proof;
+pub mod replica;
 pub mod rules;
+pub mod world;

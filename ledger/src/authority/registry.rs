@@ -4,6 +4,7 @@
 //! version g <= v exists and no taking k with version(k) > g stands at or before that position. Spec:
 //! `schemas/spec/governance.md`.
 
+use crate::checkpoint::LogKey;
 use crate::crypto::{KeyError, NoteKey, PublicKey, SignatureError, VerifyingKey, sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use tally_schemas::FormatError;
@@ -123,7 +124,7 @@ pub struct Registry {
     chain: Vec<Hash>,
     departments: BTreeMap<DepartmentId, (u64, DepartmentRecord)>,
     rights: BTreeMap<Right, RightHistory>,
-    log_keys: BTreeMap<DepartmentId, NoteKey>,
+    log_keys: BTreeMap<DepartmentId, LogKey>,
     administrators: BTreeMap<(DepartmentId, String), Vec<VerifyingKey>>,
     profiles: BTreeMap<String, Profile>,
     calendars: BTreeMap<String, Calendar>,
@@ -203,9 +204,8 @@ impl Registry {
         let log_key = PublicKey::admit(&record.log_key)?;
         let administrator = VerifyingKey::new(&PublicKey::admit(&record.administrator.key)?);
         let origin = self.origin(&record.id);
-        if let Ok(key) = NoteKey::new(&origin.to_string(), &log_key) {
-            self.log_keys.insert(record.id.clone(), key);
-        }
+        self.log_keys
+            .insert(record.id.clone(), LogKey::new(&origin, &log_key));
         let name = (record.id.clone(), record.administrator.officer.to_string());
         self.administrators.entry(name).or_default().push(administrator);
         for right in Right::of_admission(&record) {
@@ -437,7 +437,7 @@ impl Registry {
     }
 
     /// Returns the key that signs a department's checkpoints.
-    pub fn log_key(&self, department: &DepartmentId) -> Option<&NoteKey> {
+    pub fn log_key(&self, department: &DepartmentId) -> Option<&LogKey> {
         self.log_keys.get(department)
     }
 

@@ -6,7 +6,7 @@
 use super::state::{CaseState, EntryRef, Fact};
 use super::table::{Effect, Stage, Table, Who};
 use super::table_of;
-use super::verdict::{self, Allowed};
+use super::verdict::{self, Allowed, Place};
 use crate::authority::{Registry, Void};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -169,13 +169,12 @@ impl CaseFold {
     ///
     /// # Errors
     /// The reason that would make it void.
-    pub fn judge_next(&self, kind: EventKind, event: &Event, registry: &Registry) -> Result<Allowed, Void> {
-        let version = registry.newest().version;
+    pub fn judge_next(&self, kind: EventKind, event: &Event, place: Place<'_>) -> Result<Allowed, Void> {
         let known = |id: &EventId| self.entries.iter().any(|(entry, _)| entry.entry.event == *id);
         if let Some(missing) = event.after.iter().find(|id| !known(id)) {
             return Err(Void::After(missing.to_string()));
         }
-        verdict::judge(kind, event, self.state.as_ref(), registry, version)
+        verdict::judge(kind, event, self.state.as_ref(), place)
     }
 
     /// Adds a resolved entry: gives its verdict, which never changes but by a taking, and brings the state up to date.
@@ -242,7 +241,18 @@ impl CaseFold {
                 return Err(Void::After(id.to_string()));
             }
         }
-        let allowed = verdict::judge(entry.kind, &entry.event, own_past, registry, version)?;
+        let (origin, index) = (&*entry.entry.origin, entry.entry.index);
+        let allowed = verdict::judge(
+            entry.kind,
+            &entry.event,
+            own_past,
+            Place {
+                registry,
+                version,
+                origin,
+                index,
+            },
+        )?;
         if let Some(right) = missing_right(entry, &allowed, registry, version) {
             return Err(right);
         }

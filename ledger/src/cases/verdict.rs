@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use tally_schemas::event::{Event, EventKind};
 use tally_schemas::genesis::Role;
 use tally_schemas::governance::Right;
-use tally_schemas::id::{DepartmentId, EventId};
+use tally_schemas::id::{DepartmentId, EventId, Origin};
 use tally_schemas::json::Json;
 
 /// An event that may take effect: on which items, resting on which rights.
@@ -23,6 +23,30 @@ pub struct Allowed {
     pub rights: Vec<Right>,
 }
 
+/// Where an event stands: rights hold over positions, so a right that ends further on still holds here.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The registry.
+    pub registry: &'a Registry,
+    /// The version that the entry's header names.
+    pub version: u64,
+    /// The log.
+    pub origin: &'a Origin,
+    /// The position.
+    pub index: u64,
+}
+
+impl Place<'_> {
+    fn acts_as(&self, department: &DepartmentId, role: Role) -> bool {
+        let right = Right::Role {
+            department: department.clone(),
+            role,
+        };
+        self.registry
+            .holds(&right, self.origin, self.index, self.version, self.version)
+    }
+}
+
 /// Judges an event against the state of its case in its own past (none for an opening event).
 ///
 /// # Errors
@@ -31,8 +55,7 @@ pub fn judge(
     kind: EventKind,
     event: &Event,
     state: Option<&CaseState>,
-    registry: &Registry,
-    version: u64,
+    place: Place<'_>,
 ) -> Result<Allowed, Void> {
     let table = table_of(kind.case_kind()).ok_or(Void::OtherCase)?;
     let rule = table.rule(kind).ok_or(Void::OtherCase)?;
@@ -42,14 +65,14 @@ pub fn judge(
     }];
     let items = if kind.opens_case() {
         let opened = open(kind, event, EventId(tally_schemas::id::Hash::default()))?;
-        rights.extend(actor_right(rule, event, &opened, None, registry, version)?);
+        rights.extend(actor_right(rule, event, &opened, None, place)?);
         opened.items.keys().copied().collect()
     } else {
         let state = state.ok_or(Void::NoCase)?;
         if state.kind != kind.case_kind() {
             return Err(Void::OtherCase);
         }
-        let (items, right) = allowed_items(table, rule, event, state, registry, version)?;
+        let (items, right) = allowed_items(table, rule, event, state, place)?;
         rights.extend(right);
         items
     };
@@ -61,8 +84,7 @@ fn allowed_items(
     rule: &Rule,
     event: &Event,
     state: &CaseState,
-    registry: &Registry,
-    version: u64,
+    place: Place<'_>,
 ) -> Result<(Vec<u16>, Option<Right>), Void> {
     let named = event.body.items("items");
     let mut found = Vec::new();
@@ -73,7 +95,7 @@ fn allowed_items(
         None => state.items.keys().copied().collect(),
     };
     for number in candidates {
-        let fits = item_fits(table, rule, event, state, number, registry, version);
+        let fits = item_fits(table, rule, event, state, number, place);
         match fits {
             Ok(held) => {
                 found.push(number);
@@ -98,8 +120,7 @@ fn item_fits(
     event: &Event,
     state: &CaseState,
     number: u16,
-    registry: &Registry,
-    version: u64,
+    place: Place<'_>,
 ) -> Result<Option<Right>, Void> {
     let item = state
         .items
@@ -111,7 +132,7 @@ fn item_fits(
             stage: item.stage.as_str().to_owned(),
         });
     }
-    let right = actor_right(rule, event, state, Some((number, item)), registry, version)?;
+    let right = actor_right(rule, event, state, Some((number, item)), place)?;
     check_guard(rule, event, state, item)?;
     Ok(right)
 }
@@ -122,32 +143,29 @@ fn actor_right(
     event: &Event,
     state: &CaseState,
     item: Option<(u16, &Item)>,
-    registry: &Registry,
-    version: u64,
+    place: Place<'_>,
 ) -> Result<Option<Right>, Void> {
     let by = &event.department;
     for (who, role) in rule.who {
-        if !departments(
-            *who,
-            state,
-            item.map(|(_, item)| item),
-            Some(event),
-            registry,
-            version,
-        )
-        .contains(by)
-        {
+        let fits = match who {
+            Who::Any(role) => place.acts_as(by, *role),
+            _ => {
+                let item = item.map(|(_, item)| item);
+                departments(*who, state, item, Some(event), place.registry, place.version).contains(by)
+            }
+        };
+        if !fits {
             continue;
         }
         match role {
-            Some(role) if registry.has_role(by, *role, version) => {
+            Some(role) if place.acts_as(by, *role) => {
                 return Ok(Some(Right::Role {
                     department: by.clone(),
                     role: *role,
                 }));
             }
             Some(_) => {}
-            None => return Ok(basis_right(*who, by, state, registry, version)),
+            None => return Ok(basis_right(*who, by, state, place)),
         }
     }
     let needs: Vec<String> = rule.who.iter().map(|(who, _)| who_text(*who)).collect();
@@ -159,14 +177,8 @@ fn actor_right(
 }
 
 /// Returns the role that an issuer's or setter's power rests on, so that taking it voids what rests on it.
-fn basis_right(
-    who: Who,
-    by: &DepartmentId,
-    state: &CaseState,
-    registry: &Registry,
-    version: u64,
-) -> Option<Right> {
-    let has = |role: Role| registry.has_role(by, role, version);
+fn basis_right(who: Who, by: &DepartmentId, state: &CaseState, place: Place<'_>) -> Option<Right> {
+    let has = |role: Role| place.acts_as(by, role);
     let role = match who {
         Who::Issuer | Who::ByBasis
             if state.owner != *by || basis_of(state).is_some_and(|basis| basis != "self") =>

@@ -1,0 +1,302 @@
+//! Frames of other logs, and the own disk at start: from bytes to held entries.
+
+use super::{Alarm, Batch, FRAMES_AHEAD_MAX, Output, Replica};
+use crate::cases::fold::LogNo;
+use crate::checkpoint::{OtherLines, VerifiedCheckpoint, verify_checkpoint};
+use crate::crypto::leaf_hash;
+use crate::merkle::verify_consistency;
+use std::sync::Arc;
+use tally_schemas::frame::Frame;
+use tally_schemas::id::Origin;
+
+impl Replica {
+    /// Takes a frame: checks the checkpoint's signature, the place, the chain and the consistency, then holds it.
+    pub(super) fn receive(&mut self, frame: Frame) {
+        let origin = frame.origin.clone();
+        let Some(number) = self.known_log(&origin) else {
+            self.refuse_frame(&origin, "the log is not known here");
+            return;
+        };
+        let Some(checkpoint) = self.check_checkpoint(number, &frame) else {
+            return;
+        };
+        if self.world.log_at(number).is_some_and(|log| log.stopped.is_some()) {
+            return;
+        }
+        if self.forks(number, &checkpoint) {
+            return;
+        }
+        let held = self.world.log_at(number).map_or(0, crate::world::Log::size);
+        if self.hosted.contains(&origin.department) {
+            if checkpoint.head().size > held {
+                let shown = checkpoint.head().size;
+                self.alarm(Alarm::OwnLogAhead {
+                    origin: origin.to_string(),
+                    held,
+                    shown,
+                });
+                self.stop(format!(
+                    "a peer shows {shown} entries of {origin}, {held} are held here; \
+                     the log was restored from an old copy and must not be signed in this epoch again"
+                ));
+            }
+            return;
+        }
+        if frame.start > held {
+            let waiting = self.ahead.entry(number).or_default();
+            if waiting.len() < FRAMES_AHEAD_MAX {
+                waiting.insert(frame.start, frame);
+            }
+            self.outputs.push(Output::Want { origin, start: held });
+            return;
+        }
+        self.extend(number, &frame, checkpoint);
+        self.drain_ahead(number);
+        self.settle();
+    }
+
+    fn known_log(&self, origin: &Origin) -> Option<LogNo> {
+        let number = self.world.number(&origin.department)?;
+        self.world
+            .log_at(number)
+            .filter(|log| *log.origin == *origin)
+            .map(|_| number)
+    }
+
+    fn check_checkpoint(&mut self, number: LogNo, frame: &Frame) -> Option<VerifiedCheckpoint> {
+        let key = self.world.log_at(number).map(|log| log.key.clone())?;
+        match verify_checkpoint(&frame.checkpoint, &key, OtherLines::Keep) {
+            Ok(checkpoint) => Some(checkpoint),
+            Err(error) => {
+                self.refuse_frame(&frame.origin, &format!("its checkpoint does not hold: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Says whether a checkpoint that the log signed contradicts what is held under another that it signed.
+    fn forks(&mut self, number: LogNo, checkpoint: &VerifiedCheckpoint) -> bool {
+        let Some(log) = self.world.log_at(number) else {
+            return false;
+        };
+        let head = checkpoint.head();
+        if head.size > log.size() {
+            return false;
+        }
+        let Ok(held) = log.tree.head_at(head.size) else {
+            return false;
+        };
+        if held == head {
+            return false;
+        }
+        let origin = Origin::clone(&log.origin);
+        let fork = Alarm::Fork {
+            origin: origin.to_string(),
+            size: head.size,
+        };
+        self.alarm(fork);
+        self.stop_log(number, &format!("two roots were signed at size {}", head.size));
+        self.state_fork(&origin, head.size, held.root, head.root);
+        true
+    }
+
+    fn extend(&mut self, number: LogNo, frame: &Frame, checkpoint: VerifiedCheckpoint) {
+        let Some(log) = self.world.log_at(number) else {
+            return;
+        };
+        let origin = frame.origin.clone();
+        let held = log.size();
+        let skip = usize::try_from(held.saturating_sub(frame.start)).unwrap_or(usize::MAX);
+        for (place, entry) in frame.entries.iter().take(skip).enumerate() {
+            if log.tree.leaf(frame.start + place as u64) != Some(leaf_hash(entry)) {
+                self.refuse_frame(&origin, "it differs from entries held here");
+                return;
+            }
+        }
+        let fresh: Vec<&Vec<u8>> = frame.entries.iter().skip(skip).collect();
+        let head = checkpoint.head();
+        if fresh.is_empty() {
+            let newest = self.checkpoints.get(&number).map_or(0, |held| held.head().size);
+            if head.size > held {
+                self.outputs.push(Output::Want { origin, start: held });
+            } else if head.size > newest {
+                self.persist_replica(number, held, Vec::new(), checkpoint);
+            }
+            return;
+        }
+        // The entries are tried on a copy of the frontier, so that a frame that does not fit changes nothing.
+        let mut frontier = log.frontier.clone();
+        for entry in &fresh {
+            frontier.append(leaf_hash(entry));
+        }
+        let end = frontier.head();
+        if let Err(error) = verify_consistency(&end, &head, &frame.consistency) {
+            self.refuse_frame(
+                &origin,
+                &format!("its entries do not lie under its checkpoint: {error}"),
+            );
+            return;
+        }
+        let mut entries: Vec<Arc<[u8]>> = Vec::new();
+        let mut needs = Vec::new();
+        for entry in fresh {
+            match self.world.hold(number, entry) {
+                Ok(more) => {
+                    needs.extend(more);
+                    entries.push(Arc::from(entry.as_slice()));
+                }
+                Err(error) => {
+                    // The log signed a checkpoint over an entry that cannot stand: it alone stops.
+                    self.stop_log(number, &error.to_string());
+                    break;
+                }
+            }
+        }
+        self.ask(needs);
+        if end.size < head.size {
+            self.outputs.push(Output::Want {
+                origin,
+                start: end.size,
+            });
+        }
+        self.persist_replica(number, held, entries, checkpoint);
+    }
+
+    fn persist_replica(
+        &mut self,
+        number: LogNo,
+        start: u64,
+        entries: Vec<Arc<[u8]>>,
+        checkpoint: VerifiedCheckpoint,
+    ) {
+        let Some(log) = self.world.log_at(number) else {
+            return;
+        };
+        let head = log.tree.head();
+        // Tiles and entries are kept under a checkpoint of exactly what is held; a later one is only remembered once
+        // its entries are here.
+        let exact = checkpoint.head() == head;
+        let token = self.next_token;
+        self.next_token += 1;
+        let bytes = exact.then(|| checkpoint.to_bytes());
+        let origin = Origin::clone(&log.origin);
+        if exact {
+            self.checkpoints.insert(number, checkpoint);
+        }
+        self.outputs.push(Output::Persist(Batch {
+            token,
+            origin,
+            own: false,
+            start,
+            entries,
+            head,
+            checkpoint: bytes,
+        }));
+    }
+
+    fn drain_ahead(&mut self, number: LogNo) {
+        loop {
+            let held = self.world.log_at(number).map_or(0, crate::world::Log::size);
+            let Some(waiting) = self.ahead.get_mut(&number) else {
+                return;
+            };
+            let Some(start) = waiting.keys().next().copied().filter(|start| *start <= held) else {
+                return;
+            };
+            let Some(frame) = waiting.remove(&start) else {
+                return;
+            };
+            if let Some(checkpoint) = self.check_checkpoint(number, &frame) {
+                if self.forks(number, &checkpoint) {
+                    return;
+                }
+                self.extend(number, &frame, checkpoint);
+            }
+        }
+    }
+
+    /// Takes entries that the own disk kept; their signatures are checked like any others.
+    pub(super) fn restore(&mut self, origin: &Origin, entries: &[Vec<u8>], checkpoint: &[u8]) {
+        let Some(number) = self.known_log(origin) else {
+            // A log of a department that was admitted later: its turn comes when the registrar's log is resolved.
+            self.late
+                .entry(origin.clone())
+                .or_default()
+                .push((entries.to_vec(), checkpoint.to_vec()));
+            return;
+        };
+        let mut needs = Vec::new();
+        for entry in entries {
+            match self.world.hold(number, entry) {
+                Ok(more) => needs.extend(more),
+                Err(error) => {
+                    self.stop_log(number, &error.to_string());
+                    break;
+                }
+            }
+        }
+        self.ask(needs);
+        if !checkpoint.is_empty() {
+            let key = self.world.log_at(number).map(|log| log.key.clone());
+            let checked = key.map(|key| verify_checkpoint(checkpoint, &key, OtherLines::Keep));
+            match checked {
+                Some(Ok(checkpoint)) => {
+                    let fits = self.world.log_at(number).is_some_and(|log| {
+                        log.tree
+                            .head_at(checkpoint.head().size)
+                            .is_ok_and(|head| head == checkpoint.head())
+                    });
+                    if fits {
+                        self.checkpoints.insert(number, checkpoint);
+                    } else {
+                        self.stop_log(
+                            number,
+                            "the checkpoint kept on disk does not fit the entries kept on disk",
+                        );
+                    }
+                }
+                Some(Err(error)) => self.stop_log(
+                    number,
+                    &format!("the checkpoint kept on disk does not hold: {error}"),
+                ),
+                None => {}
+            }
+        }
+        self.settle();
+    }
+
+    /// Takes what the disk kept of logs whose department was not yet admitted when it was read.
+    pub(super) fn restore_late(&mut self) {
+        let known: Vec<Origin> = self
+            .late
+            .keys()
+            .filter(|origin| self.known_log(origin).is_some())
+            .cloned()
+            .collect();
+        for origin in known {
+            for (entries, checkpoint) in self.late.remove(&origin).unwrap_or_default() {
+                self.restore(&origin, &entries, &checkpoint);
+            }
+        }
+    }
+
+    fn stop_log(&mut self, number: LogNo, why: &str) {
+        let Some(origin) = self.world.stop_log(number, why) else {
+            return;
+        };
+        self.alarm(Alarm::LogStopped {
+            origin: origin.to_string(),
+            why: why.to_owned(),
+        });
+        if self.hosted.contains(&origin.department) {
+            self.stop(format!("own log {origin} stopped: {why}"));
+        }
+    }
+
+    fn refuse_frame(&mut self, origin: &Origin, why: &str) {
+        self.alarm(Alarm::FrameRefused {
+            origin: origin.to_string(),
+            why: why.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,214 @@
+//! What goes into a replica and what comes out.
+
+use super::Refusal;
+use crate::crypto::{NoteKey, VerifyingKey};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tally_schemas::frame::Frame;
+use tally_schemas::id::{CaseId, EventId, Origin, TreeHead};
+use tally_schemas::note::Note;
+
+/// Names a submission towards the driver; the answer carries it back.
+pub type Ticket = u64;
+
+/// What a driver tells the replica.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// An officer or administrator submits a signed note.
+    Submit {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// An event note or a governance note.
+        note: Vec<u8>,
+        /// The reason for which personal numbers in inline text are let pass, if one was given.
+        personal_override: Option<String>,
+    },
+    /// Entries of a log arrived from the bus or a peer; nothing of them is believed yet.
+    Frame(Frame),
+    /// Entries of a log were read back from the own disk at start.
+    Restored {
+        /// The log.
+        origin: Origin,
+        /// The entries, from where the replica stands.
+        entries: Vec<Vec<u8>>,
+        /// The newest checkpoint kept with them; empty when there is none.
+        checkpoint: Vec<u8>,
+    },
+    /// Signatures were checked.
+    Verified(Vec<CheckResult>),
+    /// A batch is durable.
+    Persisted {
+        /// Of the batch.
+        token: u64,
+        /// For an own log: the checkpoint that was signed over it.
+        checkpoint: Option<Vec<u8>>,
+    },
+    /// A batch could not be made durable.
+    PersistFailed {
+        /// Of the batch.
+        token: u64,
+        /// Why.
+        why: String,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// One signature to check.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Comes back with the result.
+    pub id: u64,
+    /// The key.
+    pub key: VerifyingKey,
+    /// The note.
+    pub note: Arc<Note>,
+    /// The line, from 0.
+    pub line: usize,
+}
+
+impl Job {
+    /// Checks the signature; what the worker threads of a driver call.
+    pub fn run(&self) -> CheckResult {
+        let verified = self.note.lines.get(self.line).is_some_and(|line| {
+            NoteKey::new(&line.name, &self.key.public_key()).is_ok_and(|key| key.claims(line))
+                && line.signature.as_slice().len() == 64
+                && self
+                    .key
+                    .verify(self.note.text.as_bytes(), &line.signature)
+                    .is_ok()
+        });
+        CheckResult {
+            id: self.id,
+            verified,
+        }
+    }
+}
+
+/// The outcome of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckResult {
+    /// Of the job.
+    pub id: u64,
+    /// Whether the signature verified strictly.
+    pub verified: bool,
+}
+
+/// Entries to make durable, in one step.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Comes back with `Persisted`.
+    pub token: u64,
+    /// The log.
+    pub origin: Origin,
+    /// Whether it is an own log, whose checkpoint the driver signs after the lock advanced.
+    pub own: bool,
+    /// The position of the first entry.
+    pub start: u64,
+    /// The entries.
+    pub entries: Vec<Arc<[u8]>>,
+    /// The head after them.
+    pub head: TreeHead,
+    /// For a replica: the checkpoint that covers them.
+    pub checkpoint: Option<Vec<u8>>,
+}
+
+/// An event that is durable in its log, with the proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The event; for a governance note, the hash of its text.
+    pub event: EventId,
+    /// The log.
+    pub origin: Origin,
+    /// The position.
+    pub index: u64,
+    /// The bytes of the tlog-proof file.
+    pub proof: Vec<u8>,
+}
+
+/// Something the operator must see; never state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alarm {
+    /// Ingest of a log stopped.
+    LogStopped {
+        /// The log.
+        origin: String,
+        /// Why.
+        why: String,
+    },
+    /// A frame was refused; the log goes on.
+    FrameRefused {
+        /// The log it claims.
+        origin: String,
+        /// Why.
+        why: String,
+    },
+    /// Two roots of one log at one size, both signed by it.
+    Fork {
+        /// The log.
+        origin: String,
+        /// The size.
+        size: u64,
+    },
+    /// An entry names a head with another root than the log held here.
+    ForeignRoot {
+        /// The log that names it.
+        by: String,
+        /// The entry.
+        index: u64,
+        /// The log named.
+        named: String,
+        /// The size named.
+        size: u64,
+    },
+    /// An event that was effective in its own past is void or overtaken now.
+    Reversed {
+        /// The case.
+        case: CaseId,
+        /// How many reversals it has now.
+        count: usize,
+    },
+    /// A peer shows more of an own log than is held here: the log was restored from an old copy.
+    OwnLogAhead {
+        /// The log.
+        origin: String,
+        /// The size held here.
+        held: u64,
+        /// The size shown.
+        shown: u64,
+    },
+    /// The node serves no more writes.
+    WritesStopped {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a replica asks its driver to do, in order.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Check signatures and answer with `Verified`.
+    Verify(Vec<Job>),
+    /// Make entries durable and answer with `Persisted` or `PersistFailed`; what follows waits for that.
+    Persist(Batch),
+    /// Send to all others.
+    Publish(Frame),
+    /// Ask any peer for entries of a log from a position on.
+    Want {
+        /// The log.
+        origin: Origin,
+        /// The first entry wanted.
+        start: u64,
+    },
+    /// Answer a submission.
+    Reply {
+        /// Of the submission.
+        ticket: Ticket,
+        /// The proof, or why not.
+        result: Result<Recorded, Box<Refusal>>,
+    },
+    /// The state of these cases may have changed.
+    Changed(BTreeSet<CaseId>),
+    /// Show the operator.
+    Alarm(Alarm),
+}

@@ -1,0 +1,411 @@
+//! A node without I/O: inputs in, outputs out. The daemon and the simulator are two drivers of this same core.
+//!
+//! The contract: outputs that follow a `Persist` in the list are released only when `Persisted` for it came back; after
+//! `PersistFailed` the node serves no more writes. Signatures are verified outside (`Verify` out, `Verified` in), then
+//! the core checks that the key was the one in force at that index. `now` is an argument; nothing here reads a clock.
+
+mod ingest;
+mod input;
+mod refusal;
+mod statements;
+mod submit;
+
+pub use input::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Ticket};
+pub use refusal::Refusal;
+
+use crate::authority::RegistryError;
+use crate::cases::fold::LogNo;
+use crate::checkpoint::{OtherLines, VerifiedCheckpoint, verify_checkpoint};
+use crate::crypto::VerifyingKey;
+use crate::proof::prove_recorded;
+use crate::world::{Need, World, WorldAlarm};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use tally_schemas::frame::Frame;
+use tally_schemas::id::{DepartmentId, EventId, Origin};
+use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, FRAME_BYTES_MAX};
+use tally_schemas::time::Timestamp;
+
+/// The most frames kept ahead of a gap, per log.
+pub const FRAMES_AHEAD_MAX: usize = 32;
+/// How many bytes of entries go into one frame: what its other members leave of the limit.
+pub const FRAME_ENTRIES_BYTES_MAX: usize = FRAME_BYTES_MAX - CHECKPOINT_BYTES_MAX - 4_096;
+/// How often a node states the heads of logs that advanced, in milliseconds.
+pub const HEADS_EVERY_MS: i64 = 60_000;
+/// How often a node announces the heads of its own logs on the bus, in milliseconds.
+pub const ANNOUNCE_EVERY_MS: i64 = 5_000;
+
+/// What a check that was asked for belongs to.
+#[derive(Debug, Clone)]
+enum Check {
+    /// A line of a held entry.
+    Entry {
+        log: LogNo,
+        index: u64,
+        line: usize,
+        key: VerifyingKey,
+    },
+    /// A line of a submission.
+    Submission { submission: u64, line: usize },
+}
+
+/// A batch of an own log that waits for the disk.
+#[derive(Debug, Clone)]
+struct InFlight {
+    token: u64,
+    log: LogNo,
+    start: u64,
+    entries: Vec<Arc<[u8]>>,
+    tickets: Vec<(Ticket, u64, EventId)>,
+}
+
+/// A batch of an own log that is being filled.
+#[derive(Debug, Clone, Default)]
+struct Open {
+    start: u64,
+    entries: Vec<Arc<[u8]>>,
+    tickets: Vec<(Ticket, u64, EventId)>,
+}
+
+/// What the disk kept of a log: entries from where the replica stands, and the newest checkpoint.
+type Kept = (Vec<Vec<u8>>, Vec<u8>);
+
+/// A node of a federation, as a pure state machine.
+#[derive(Debug)]
+pub struct Replica {
+    world: World,
+    hosted: BTreeSet<DepartmentId>,
+    checkpoints: BTreeMap<LogNo, VerifiedCheckpoint>,
+    ahead: BTreeMap<LogNo, BTreeMap<u64, Frame>>,
+    checks: BTreeMap<u64, Check>,
+    next_job: u64,
+    submissions: BTreeMap<u64, submit::Submission>,
+    next_submission: u64,
+    open: BTreeMap<LogNo, Open>,
+    in_flight: VecDeque<InFlight>,
+    next_token: u64,
+    late: BTreeMap<Origin, Vec<Kept>>,
+    stated: BTreeMap<LogNo, Timestamp>,
+    announced: Option<Timestamp>,
+    failed: Option<String>,
+    outputs: Vec<Output>,
+}
+
+impl Replica {
+    /// Founds a replica that hosts departments of a federation.
+    ///
+    /// # Errors
+    /// A genesis that founds nothing.
+    pub fn found(genesis: &[u8], hosted: BTreeSet<DepartmentId>) -> Result<Self, RegistryError> {
+        Ok(Self {
+            world: World::found(genesis)?,
+            hosted,
+            checkpoints: BTreeMap::new(),
+            ahead: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            next_job: 0,
+            submissions: BTreeMap::new(),
+            next_submission: 0,
+            open: BTreeMap::new(),
+            in_flight: VecDeque::new(),
+            next_token: 0,
+            late: BTreeMap::new(),
+            stated: BTreeMap::new(),
+            announced: None,
+            failed: None,
+            outputs: Vec::new(),
+        })
+    }
+
+    /// Returns everything held, resolved and folded here.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Returns the departments hosted here.
+    pub fn hosted(&self) -> &BTreeSet<DepartmentId> {
+        &self.hosted
+    }
+
+    /// Returns the newest checkpoint held of a department's log.
+    pub fn checkpoint(&self, department: &DepartmentId) -> Option<&VerifiedCheckpoint> {
+        self.checkpoints.get(&self.world.number(department)?)
+    }
+
+    /// Says why the node serves no more writes, if it does not.
+    pub fn failure(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// Handles inputs in order, and returns the outputs in order.
+    pub fn handle(&mut self, now: Timestamp, inputs: Vec<Input>) -> Vec<Output> {
+        for input in inputs {
+            match input {
+                Input::Submit {
+                    ticket,
+                    note,
+                    personal_override,
+                } => {
+                    self.submit(now, ticket, &note, personal_override.as_deref());
+                }
+                Input::Frame(frame) => self.receive(frame),
+                Input::Restored {
+                    origin,
+                    entries,
+                    checkpoint,
+                } => self.restore(&origin, &entries, &checkpoint),
+                Input::Verified(results) => self.verified(now, &results),
+                Input::Persisted { token, checkpoint } => self.persisted(token, checkpoint.as_deref()),
+                Input::PersistFailed { why, .. } => self.stop(why),
+                Input::Tick => self.tick(now),
+            }
+        }
+        self.flush();
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Cuts a frame for a range of a log that is held here, from entries that the caller read from its store.
+    pub fn frame(&self, origin: &Origin, start: u64, entries: Vec<Vec<u8>>) -> Option<Frame> {
+        let number = self.world.number(&origin.department)?;
+        let log = self.world.log_at(number).filter(|log| *log.origin == *origin)?;
+        let checkpoint = self.checkpoints.get(&number)?;
+        let size = checkpoint.head().size;
+        let end = start
+            .checked_add(entries.len() as u64)
+            .filter(|end| *end <= size)?;
+        let consistency = log.tree.consistency(end, size).ok()?;
+        Some(Frame {
+            origin: origin.clone(),
+            start,
+            entries,
+            consistency,
+            checkpoint: checkpoint.to_bytes(),
+        })
+    }
+
+    /// Releases what waited for a batch: proofs to those who submitted, frames to all others.
+    fn persisted(&mut self, token: u64, checkpoint: Option<&[u8]>) {
+        let Some(place) = self.in_flight.iter().position(|batch| batch.token == token) else {
+            return;
+        };
+        let Some(batch) = self.in_flight.remove(place) else {
+            return;
+        };
+        let Some(log) = self.world.log_at(batch.log) else {
+            return;
+        };
+        let origin = Origin::clone(&log.origin);
+        let checked = verify_checkpoint(checkpoint.unwrap_or_default(), &log.key, OtherLines::Keep);
+        let checkpoint = match checked {
+            Ok(checkpoint)
+                if log
+                    .tree
+                    .head_at(checkpoint.head().size)
+                    .is_ok_and(|head| head == checkpoint.head()) =>
+            {
+                checkpoint
+            }
+            Ok(checkpoint) => {
+                self.stop(format!(
+                    "the checkpoint of {origin} at size {} is not over what is held",
+                    checkpoint.head().size
+                ));
+                return;
+            }
+            Err(error) => {
+                self.stop(format!(
+                    "the checkpoint signed for {origin} does not hold: {error}"
+                ));
+                return;
+            }
+        };
+        for (ticket, index, event) in &batch.tickets {
+            let result = self.recorded(batch.log, *index, *event, &checkpoint);
+            self.outputs.push(Output::Reply {
+                ticket: *ticket,
+                result,
+            });
+        }
+        self.checkpoints.insert(batch.log, checkpoint);
+        let mut start = batch.start;
+        let mut cut: Vec<Vec<u8>> = Vec::new();
+        let mut bytes = 0;
+        for entry in &batch.entries {
+            if bytes + entry.len() > FRAME_ENTRIES_BYTES_MAX && !cut.is_empty() {
+                let count = cut.len() as u64;
+                self.publish(&origin, start, std::mem::take(&mut cut));
+                start += count;
+                bytes = 0;
+            }
+            bytes += entry.len() + 8;
+            cut.push(entry.to_vec());
+        }
+        self.publish(&origin, start, cut);
+    }
+
+    fn publish(&mut self, origin: &Origin, start: u64, entries: Vec<Vec<u8>>) {
+        if let Some(frame) = self.frame(origin, start, entries) {
+            self.outputs.push(Output::Publish(frame));
+        }
+    }
+
+    /// Makes the proof of an entry under a checkpoint.
+    fn recorded(
+        &self,
+        number: LogNo,
+        index: u64,
+        event: EventId,
+        checkpoint: &VerifiedCheckpoint,
+    ) -> Result<Recorded, Box<Refusal>> {
+        let failed = |why: String| Box::new(Refusal::unavailable("proof", why));
+        let log = self
+            .world
+            .log_at(number)
+            .ok_or_else(|| failed("the log is not held".to_owned()))?;
+        let proof =
+            prove_recorded(&log.tree, index, checkpoint).map_err(|error| failed(error.to_string()))?;
+        Ok(Recorded {
+            event,
+            origin: Origin::clone(&log.origin),
+            index,
+            proof: proof.to_string().into_bytes(),
+        })
+    }
+
+    /// Returns the proof of an event that is recorded and covered by a checkpoint held here.
+    pub fn proof(&self, event: &EventId) -> Option<Recorded> {
+        self.world.places(event).iter().find_map(|(number, index)| {
+            let checkpoint = self
+                .checkpoints
+                .get(number)
+                .filter(|held| held.head().size > *index)?;
+            self.recorded(*number, *index, *event, checkpoint).ok()
+        })
+    }
+
+    fn stop(&mut self, why: String) {
+        self.outputs
+            .push(Output::Alarm(Alarm::WritesStopped { why: why.clone() }));
+        self.failed.get_or_insert(why);
+    }
+
+    fn alarm(&mut self, alarm: Alarm) {
+        self.outputs.push(Output::Alarm(alarm));
+    }
+
+    /// Resolves what can be resolved, asks for the checks that are needed, and reports what changed.
+    fn settle(&mut self) {
+        let needs = self.world.resolve();
+        self.ask(needs);
+        if !self.late.is_empty() {
+            self.restore_late();
+        }
+        for alarm in self.world.take_alarms() {
+            let alarm = match alarm {
+                WorldAlarm::ForeignRoot {
+                    by,
+                    index,
+                    named,
+                    size,
+                } => Alarm::ForeignRoot {
+                    by,
+                    index,
+                    named,
+                    size,
+                },
+                WorldAlarm::Reversed { case, count } => Alarm::Reversed { case, count },
+            };
+            self.alarm(alarm);
+        }
+        let touched = self.world.take_touched();
+        if !touched.is_empty() {
+            self.outputs.push(Output::Changed(touched));
+        }
+    }
+
+    /// Asks for checks that were not asked for yet.
+    fn ask(&mut self, needs: Vec<Need>) {
+        let mut jobs = Vec::new();
+        for need in needs {
+            let asked = self.checks.values().any(|check| {
+                matches!(check, Check::Entry { log, index, line, key }
+                    if *log == need.log && *index == need.index && *line == need.line
+                        && key.public_key() == need.key.public_key())
+            });
+            if asked {
+                continue;
+            }
+            let id = self.next_job;
+            self.next_job += 1;
+            jobs.push(Job {
+                id,
+                key: need.key.clone(),
+                note: need.note,
+                line: need.line,
+            });
+            let check = Check::Entry {
+                log: need.log,
+                index: need.index,
+                line: need.line,
+                key: need.key,
+            };
+            self.checks.insert(id, check);
+        }
+        if !jobs.is_empty() {
+            self.outputs.push(Output::Verify(jobs));
+        }
+    }
+
+    fn verified(&mut self, now: Timestamp, results: &[CheckResult]) {
+        let mut ready = Vec::new();
+        for result in results {
+            match self.checks.remove(&result.id) {
+                Some(Check::Entry {
+                    log,
+                    index,
+                    line,
+                    key,
+                }) => {
+                    self.world.record_check(log, index, line, &key, result.verified);
+                }
+                Some(Check::Submission { submission, line }) => {
+                    let complete = self.submission_checked(submission, line, result.verified);
+                    ready.extend(complete.then_some(submission));
+                }
+                None => {}
+            }
+        }
+        self.settle();
+        for submission in ready {
+            self.accept(now, submission);
+        }
+    }
+
+    /// Hands every open batch to the disk.
+    fn flush(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        for (log, batch) in open {
+            let Some(held) = self.world.log_at(log) else {
+                continue;
+            };
+            let token = self.next_token;
+            self.next_token += 1;
+            self.outputs.push(Output::Persist(Batch {
+                token,
+                origin: Origin::clone(&held.origin),
+                own: true,
+                start: batch.start,
+                entries: batch.entries.clone(),
+                head: held.tree.head(),
+                checkpoint: None,
+            }));
+            self.in_flight.push_back(InFlight {
+                token,
+                log,
+                start: batch.start,
+                entries: batch.entries,
+                tickets: batch.tickets,
+            });
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! Submissions: from a signed note to an entry of an own log, or a refusal.
+//!
+//! The header is fixed first (registry version, heads that cover everything known of the case), so that the past of the
+//! entry is the current state; the note is judged on that. The next submission of a batch is judged after it.
+
+use super::input::Ticket;
+use super::{Check, Job, Open, Output, Recorded, Refusal, Replica};
+use crate::authority::{Void, check_signers};
+use crate::cases::fold::LogNo;
+use crate::cases::verdict::{Place, next_acts};
+use crate::crypto::{event_id, sha256};
+use crate::world::Standing;
+use std::sync::Arc;
+use tally_schemas::entry::{Entry, EntryHeader};
+use tally_schemas::event::{CaseKind, Event, EventKind, Kind, Source};
+use tally_schemas::governance::{GOVERNANCE_MAGIC, Governance};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, NamedHead, Origin, TreeHead};
+use tally_schemas::limits::{EVENT_NOTE_BYTES_MAX, HEADS_PER_ENTRY_MAX};
+use tally_schemas::note::Note;
+use tally_schemas::statement::Statement;
+use tally_schemas::time::Timestamp;
+
+/// An event note on its way through the signature checks.
+#[derive(Debug, Clone)]
+pub(super) struct Submission {
+    tickets: Vec<Ticket>,
+    id: EventId,
+    kind: EventKind,
+    event: Arc<Event>,
+    note: Arc<Note>,
+    bytes: Vec<u8>,
+    missing: usize,
+    bad_line: Option<usize>,
+}
+
+impl Replica {
+    pub(super) fn submit(&mut self, now: Timestamp, ticket: Ticket, bytes: &[u8], personal: Option<&str>) {
+        if let Err(refusal) = self.try_submit(now, ticket, bytes, personal) {
+            self.reply(ticket, Err(refusal));
+        }
+    }
+
+    fn reply(&mut self, ticket: Ticket, result: Result<Recorded, Refusal>) {
+        self.outputs.push(Output::Reply {
+            ticket,
+            result: result.map_err(Box::new),
+        });
+    }
+
+    fn try_submit(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        bytes: &[u8],
+        personal: Option<&str>,
+    ) -> Result<(), Refusal> {
+        if let Some(why) = &self.failed {
+            return Err(Refusal::unavailable(
+                "writes-stopped",
+                format!("this node serves no writes: {why}"),
+            ));
+        }
+        let invalid = |error: tally_schemas::FormatError| Refusal::invalid("form", error.to_string());
+        let note = Note::parse(bytes, EVENT_NOTE_BYTES_MAX).map_err(invalid)?;
+        if note.text.starts_with(GOVERNANCE_MAGIC) {
+            return self.submit_governance(now, ticket, &note, bytes);
+        }
+        let event = Event::parse_text(&note.text).map_err(invalid)?;
+        let Kind::Known(kind) = event.kind else {
+            let what = format!(
+                "the kind {} is not known here; a newer version of the software may know it",
+                event.kind.as_str()
+            );
+            return Err(Refusal::refused("unknown-kind", what));
+        };
+        let id = event_id(&note.text);
+        if event.federation != *self.world.registry().federation() {
+            let what = format!(
+                "the event is for federation {}, this is {}",
+                event.federation,
+                self.world.registry().federation()
+            );
+            return Err(Refusal::refused("federation", what));
+        }
+        let number = self.own_log(&event.department)?;
+        if let Some(answer) = self.recorded_before(ticket, number, &id) {
+            return answer;
+        }
+        let waiting = self
+            .submissions
+            .values_mut()
+            .find(|submission| submission.id == id && submission.bytes == bytes);
+        if let Some(waiting) = waiting {
+            waiting.tickets.push(ticket);
+            return Ok(());
+        }
+        if personal.is_none() {
+            crate::replica::refusal::stop_personal(&event)?;
+        }
+        let header = self.header(now, number, &event)?;
+        let keys = self.signer_keys(&event, &note, &header)?;
+        let submission = self.next_submission;
+        self.next_submission += 1;
+        let note = Arc::new(note);
+        let mut jobs = Vec::new();
+        for (line, key) in keys.into_iter().enumerate() {
+            let job = self.next_job;
+            self.next_job += 1;
+            self.checks.insert(job, Check::Submission { submission, line });
+            jobs.push(Job {
+                id: job,
+                key: key.key,
+                note: note.clone(),
+                line,
+            });
+        }
+        self.submissions.insert(
+            submission,
+            Submission {
+                tickets: vec![ticket],
+                id,
+                kind,
+                event: Arc::new(event),
+                note,
+                bytes: bytes.to_vec(),
+                missing: jobs.len(),
+                bad_line: None,
+            },
+        );
+        self.outputs.push(Output::Verify(jobs));
+        Ok(())
+    }
+
+    /// Returns the number of a hosted department's log, if it can be appended to.
+    fn own_log(&self, department: &DepartmentId) -> Result<LogNo, Refusal> {
+        if !self.hosted.contains(department) {
+            let hosted: Vec<&str> = self.hosted.iter().map(DepartmentId::as_str).collect();
+            let what = format!(
+                "{department} is not hosted here; this node hosts {}",
+                hosted.join(", ")
+            );
+            return Err(Refusal::refused("not-hosted", what));
+        }
+        let number = self.world.number(department).ok_or_else(|| {
+            Refusal::refused(
+                "not-member",
+                format!("{department} is no department of this federation"),
+            )
+        })?;
+        match self.world.waits_for(number) {
+            Some(why) => Err(Refusal::unavailable(
+                "own-log-waits",
+                format!("the log of {department} is not resolved: {why}"),
+            )),
+            None => Ok(number),
+        }
+    }
+
+    /// Answers a repeated submission with the same proof.
+    fn recorded_before(
+        &mut self,
+        ticket: Ticket,
+        number: LogNo,
+        id: &EventId,
+    ) -> Option<Result<(), Refusal>> {
+        let places: Vec<u64> = self
+            .world
+            .places(id)
+            .iter()
+            .filter(|(log, _)| *log == number)
+            .map(|(_, index)| *index)
+            .collect();
+        let counts = |index: &u64| self.stands(number, *index, id);
+        let index = places.into_iter().find(counts)?;
+        let covered = self
+            .checkpoints
+            .get(&number)
+            .filter(|checkpoint| checkpoint.head().size > index)
+            .cloned();
+        match covered {
+            Some(checkpoint) => {
+                let result = self.recorded(number, index, *id, &checkpoint);
+                self.outputs.push(Output::Reply { ticket, result });
+            }
+            None => {
+                let flying = self.in_flight.iter_mut().find(|batch| {
+                    batch.log == number
+                        && batch.start <= index
+                        && index < batch.start + batch.entries.len() as u64
+                });
+                match flying {
+                    Some(batch) => batch.tickets.push((ticket, index, *id)),
+                    None => self
+                        .open
+                        .entry(number)
+                        .or_default()
+                        .tickets
+                        .push((ticket, index, *id)),
+                }
+            }
+        }
+        Some(Ok(()))
+    }
+
+    /// Says whether an entry's event counts (is not void).
+    fn stands(&self, number: LogNo, index: u64, id: &EventId) -> bool {
+        let standing = self
+            .world
+            .log_at(number)
+            .and_then(|log| log.resolved.get(usize::try_from(index).ok()?))
+            .map(|entry| &entry.standing);
+        match standing {
+            Some(Standing::InCase(case)) => self.world.case(case).is_some_and(|fold| {
+                fold.entries().iter().any(|(entry, verdict)| {
+                    entry.log == number
+                        && entry.entry.index == index
+                        && entry.entry.event == *id
+                        && verdict.is_ok()
+                })
+            }),
+            Some(Standing::Roster(_)) => true,
+            _ => false,
+        }
+    }
+
+    fn signer_keys(
+        &self,
+        event: &Event,
+        note: &Note,
+        header: &EntryHeader,
+    ) -> Result<Vec<crate::authority::check::LineKey>, Refusal> {
+        let department = &event.department;
+        let log = self
+            .world
+            .log(department)
+            .ok_or_else(|| Refusal::from(Void::NoCase))?;
+        let registry = self.world.registry();
+        let roster = log
+            .roster
+            .at(header.index, header.registry.version, registry, department);
+        check_signers(event, note, header, &roster, registry).map_err(Refusal::from)
+    }
+
+    /// Notes a checked line; says whether the submission is ready to be judged.
+    pub(super) fn submission_checked(&mut self, submission: u64, line: usize, verified: bool) -> bool {
+        let Some(held) = self.submissions.get_mut(&submission) else {
+            return false;
+        };
+        held.missing = held.missing.saturating_sub(1);
+        if !verified {
+            held.bad_line.get_or_insert(line);
+        }
+        held.missing == 0
+    }
+
+    /// Judges a checked submission and appends it, or refuses it.
+    pub(super) fn accept(&mut self, now: Timestamp, submission: u64) {
+        let Some(held) = self.submissions.remove(&submission) else {
+            return;
+        };
+        let tickets = held.tickets.clone();
+        match self.try_accept(now, held) {
+            Ok(()) => {}
+            Err(refusal) => {
+                for ticket in tickets {
+                    self.reply(ticket, Err(refusal.clone()));
+                }
+            }
+        }
+    }
+
+    fn try_accept(&mut self, now: Timestamp, held: Submission) -> Result<(), Refusal> {
+        let Submission {
+            tickets,
+            id,
+            kind,
+            event,
+            note,
+            bytes,
+            bad_line,
+            ..
+        } = held;
+        let number = self.own_log(&event.department)?;
+        for (place, ticket) in tickets.iter().enumerate() {
+            // The same event may have been appended by a submission that was judged just before.
+            match self.recorded_before(*ticket, number, &id) {
+                Some(answer) => answer?,
+                None if place == 0 => break,
+                None => {}
+            }
+            if place + 1 == tickets.len() {
+                return Ok(());
+            }
+        }
+        let header = self.header(now, number, &event)?;
+        let keys = self.signer_keys(&event, &note, &header)?;
+        if let Some(line) = bad_line {
+            let officer = keys
+                .get(line)
+                .map(|key| key.officer.to_string())
+                .unwrap_or_default();
+            let what = format!("the signature of {officer} does not verify under the key in force");
+            return Err(Refusal::refused("signature", what));
+        }
+        if kind.case_kind() == CaseKind::Roster {
+            let mut roster = self
+                .world
+                .roster(&event.department)
+                .map(|roster| (*roster).clone())
+                .unwrap_or_default();
+            roster
+                .apply(kind, &event)
+                .map_err(|error| Refusal::refused("roster", error.to_string()))?;
+        } else {
+            self.judge(kind, id, &event, &header)?;
+        }
+        let payload =
+            String::from_utf8(bytes).map_err(|_| Refusal::invalid("form", "the note is not UTF-8"))?;
+        let index = self.append(number, header, payload)?;
+        for line in 0..note.lines.len() {
+            if let Some(key) = keys.get(line) {
+                self.world.record_check(number, index, line, &key.key, true);
+            }
+        }
+        self.settle();
+        let open = self.open.entry(number).or_default();
+        open.tickets
+            .extend(tickets.into_iter().map(|ticket| (ticket, index, id)));
+        Ok(())
+    }
+
+    /// Judges an event of a case on everything resolved here: table, then the law for an own act, then other cases.
+    fn judge(
+        &self,
+        kind: EventKind,
+        id: EventId,
+        event: &Event,
+        header: &EntryHeader,
+    ) -> Result<(), Refusal> {
+        let case = event.case.unwrap_or(id);
+        let registry = self.world.registry();
+        let place = Place {
+            registry,
+            version: header.registry.version,
+            origin: &header.origin,
+            index: header.index,
+        };
+        let possible = |refusal: Refusal| match self.world.case(&case).and_then(crate::cases::CaseFold::state)
+        {
+            Some(state) => refusal.instead(next_acts(state, registry, header.registry.version)),
+            None => refusal,
+        };
+        if self.world.is_not_understood(&case) {
+            return Err(Refusal::refused(
+                "not-understood",
+                "the case holds events of a newer version of the software",
+            ));
+        }
+        match self.world.case(&case) {
+            Some(fold) => fold.judge_next(kind, event, place),
+            None => crate::cases::CaseFold::new(case).judge_next(kind, event, place),
+        }
+        .map_err(|void| possible(Refusal::from(void)))?;
+        if event.source == Source::Own {
+            super::refusal::stop_unlawful(&self.world, case, kind, event).map_err(possible)?;
+        }
+        Ok(())
+    }
+
+    /// Fixes the header that the next entry of an own log would have for an event.
+    fn header(&mut self, now: Timestamp, number: LogNo, event: &Event) -> Result<EntryHeader, Refusal> {
+        let mut wanted: Vec<CaseId> = event.case.into_iter().collect();
+        wanted.extend(event.mandate);
+        wanted.extend(event.body.event("entry"));
+        let mut heads = self.heads_for(number, &wanted);
+        if heads.len() > HEADS_PER_ENTRY_MAX {
+            let rest = heads.split_off(HEADS_PER_ENTRY_MAX);
+            self.append_statement(now, number, &Statement::Heads(rest))?;
+        }
+        self.plain_header(now, number, heads)
+    }
+
+    /// Makes the next header with given heads.
+    pub(super) fn plain_header(
+        &self,
+        now: Timestamp,
+        number: LogNo,
+        heads: Vec<NamedHead>,
+    ) -> Result<EntryHeader, Refusal> {
+        let log = self
+            .world
+            .log_at(number)
+            .ok_or_else(|| Refusal::unavailable("no-log", "the log is not held here"))?;
+        let registry = self.world.registry();
+        Ok(EntryHeader {
+            origin: Origin::clone(&log.origin),
+            index: log.size(),
+            prev: log.next_prev(&registry.genesis_hash()),
+            recorded: now.max(log.last_recorded()),
+            registry: registry.newest(),
+            heads,
+        })
+    }
+
+    /// Returns the newest resolved heads of other logs that hold entries of these cases and have advanced since this
+    /// log last covered them, by origin.
+    fn heads_for(&self, number: LogNo, cases: &[CaseId]) -> Vec<NamedHead> {
+        let Some(own) = self.world.log_at(number) else {
+            return Vec::new();
+        };
+        let covered = own.upto(own.size()).cloned().unwrap_or_default();
+        let mut logs: Vec<LogNo> = Vec::new();
+        for case in cases {
+            for (entry, _) in self
+                .world
+                .case(case)
+                .map_or(&[][..], crate::cases::CaseFold::entries)
+            {
+                if entry.log != number && entry.entry.index >= covered.size(entry.log) {
+                    logs.push(entry.log);
+                }
+            }
+        }
+        logs.sort_unstable();
+        logs.dedup();
+        self.named_heads(&logs)
+    }
+
+    /// Returns the newest resolved heads of logs, by origin.
+    pub(super) fn named_heads(&self, logs: &[LogNo]) -> Vec<NamedHead> {
+        let mut heads: Vec<NamedHead> = logs
+            .iter()
+            .filter_map(|number| {
+                let log = self.world.log_at(*number)?;
+                let head: TreeHead = self.world.resolved_head(*number).filter(|head| head.size > 0)?;
+                Some(NamedHead {
+                    origin: Origin::clone(&log.origin),
+                    head,
+                })
+            })
+            .collect();
+        heads.sort_by(|a, b| a.origin.cmp(&b.origin));
+        heads
+    }
+
+    /// Appends an entry to an own log in memory; it leaves with the next flush.
+    pub(super) fn append(
+        &mut self,
+        number: LogNo,
+        header: EntryHeader,
+        payload: String,
+    ) -> Result<u64, Refusal> {
+        let index = header.index;
+        let entry = Entry { header, payload };
+        let bytes = entry.to_bytes();
+        Entry::parse(&bytes).map_err(|error| Refusal::invalid("form", error.to_string()))?;
+        self.world
+            .hold(number, &bytes)
+            .map_err(|error| Refusal::unavailable("own-log", error.to_string()))?;
+        let open = self.open.entry(number).or_insert_with(|| Open {
+            start: index,
+            ..Open::default()
+        });
+        if open.entries.is_empty() {
+            open.start = index;
+        }
+        open.entries.push(Arc::from(bytes));
+        Ok(index)
+    }
+
+    fn submit_governance(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        note: &Note,
+        bytes: &[u8],
+    ) -> Result<(), Refusal> {
+        let invalid = |error: tally_schemas::FormatError| Refusal::invalid("form", error.to_string());
+        Governance::parse_text(&note.text).map_err(invalid)?;
+        let registrar = self.world.registry().genesis().registrar.clone();
+        let number = self.own_log(&registrar)?;
+        let id = EventId(sha256(&[note.text.as_bytes()]));
+        let payload = String::from_utf8(bytes.to_vec())
+            .map_err(|_| Refusal::invalid("form", "the note is not UTF-8"))?;
+        let past = self.world.next_past(number);
+        self.world
+            .takings_reach(&payload, &past)
+            .map_err(|why| Refusal::refused("governance", why))?;
+        let mut registry = self.world.registry().clone();
+        registry
+            .extend(&payload)
+            .map_err(|error| Refusal::refused("governance", error.to_string()))?;
+        // The registrar names everything it knows, so that no later taking reaches back below it.
+        let others: Vec<LogNo> = self.advanced_logs(number, false);
+        let heads = self.named_heads(&others);
+        let mut heads = heads;
+        if heads.len() > HEADS_PER_ENTRY_MAX {
+            let rest = heads.split_off(HEADS_PER_ENTRY_MAX);
+            self.append_statement(now, number, &Statement::Heads(rest))?;
+        }
+        let header = self.plain_header(now, number, heads)?;
+        let index = self.append(number, header, payload)?;
+        self.settle();
+        self.open
+            .entry(number)
+            .or_default()
+            .tickets
+            .push((ticket, index, id));
+        Ok(())
+    }
+}

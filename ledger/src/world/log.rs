@@ -1,0 +1,413 @@
+//! One log as held here: its tree, what waits to be resolved, its roster, what it has named.
+
+use crate::authority::RosterHistory;
+use crate::cases::fold::{LogNo, Vector};
+use crate::checkpoint::LogKey;
+use crate::crypto::{VerifyingKey, event_id, leaf_hash};
+use crate::merkle::{Frontier, Tree};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tally_schemas::FormatError;
+use tally_schemas::entry::{Entry, EntryHeader, PayloadKind};
+use tally_schemas::event::{CaseKind, Event, Kind};
+use tally_schemas::id::{EventId, Hash, OfficerId, Origin};
+use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
+use tally_schemas::note::Note;
+use tally_schemas::statement::Statement;
+use tally_schemas::time::Timestamp;
+
+/// Why an entry cannot stand at the end of a log. Only this stops a log (I4: held).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HoldError {
+    /// The bytes are no entry.
+    #[error("entry {index} of {origin} is not readable: {source}")]
+    Form {
+        /// The log.
+        origin: String,
+        /// The position where it was to stand.
+        index: u64,
+        /// Why.
+        source: FormatError,
+    },
+    /// It names another log.
+    #[error("entry {index} of {origin} names the origin {got}")]
+    Origin {
+        /// The log.
+        origin: String,
+        /// The position.
+        index: u64,
+        /// Named in the header.
+        got: String,
+    },
+    /// It names another position.
+    #[error("entry {index} of {origin} says it is entry {got}")]
+    Index {
+        /// The log.
+        origin: String,
+        /// The position.
+        index: u64,
+        /// Named in the header.
+        got: u64,
+    },
+    /// It does not follow the entry before.
+    #[error("prev of entry {index} in {origin} is {got}, expected {expected}")]
+    Prev {
+        /// The log.
+        origin: String,
+        /// The position.
+        index: u64,
+        /// Named in the header.
+        got: String,
+        /// The leaf hash of the entry before.
+        expected: String,
+    },
+    /// Its recorded time falls.
+    #[error("recorded time of entry {index} in {origin} falls from {before} to {got}")]
+    Recorded {
+        /// The log.
+        origin: String,
+        /// The position.
+        index: u64,
+        /// Of the entry before.
+        before: Timestamp,
+        /// Named in the header.
+        got: Timestamp,
+    },
+    /// Its registry version falls.
+    #[error("registry version of entry {index} in {origin} falls from {before} to {got}")]
+    Registry {
+        /// The log.
+        origin: String,
+        /// The position.
+        index: u64,
+        /// Of the entry before.
+        before: u64,
+        /// Named in the header.
+        got: u64,
+    },
+    /// It names a smaller head of a log than was named before.
+    #[error("entry {index} in {origin} names size {got} of {named} after size {before}")]
+    Head {
+        /// The log.
+        origin: String,
+        /// The position.
+        index: u64,
+        /// The log named.
+        named: String,
+        /// The size named before.
+        before: u64,
+        /// The size named now.
+        got: u64,
+    },
+}
+
+/// What an entry carries, parsed; what is wrong inside makes it void, never the log.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    /// An event.
+    Event {
+        /// Its id.
+        id: EventId,
+        /// The event.
+        event: Arc<Event>,
+        /// The note with its signature lines.
+        note: Arc<Note>,
+    },
+    /// A statement.
+    Statement(Statement),
+    /// A governance note, verbatim.
+    Governance(String),
+    /// Something that is not of its format, with the reason.
+    Bad(String),
+}
+
+impl Payload {
+    /// Parses a payload.
+    pub fn parse(payload: &str) -> Self {
+        let parsed = match PayloadKind::of(payload) {
+            PayloadKind::Event => parse_event(payload),
+            PayloadKind::Statement => Statement::parse_text(payload).map(Self::Statement),
+            PayloadKind::Governance => Ok(Self::Governance(payload.to_owned())),
+            PayloadKind::Unknown => Err(FormatError::malformed(
+                "payload",
+                "its first line is of no known format",
+            )),
+        };
+        parsed.unwrap_or_else(|error| Self::Bad(error.to_string()))
+    }
+
+    /// Says whether the payload is an act (an event or governance), not a node's own statement.
+    pub fn is_act(&self) -> bool {
+        !matches!(self, Self::Statement(_))
+    }
+}
+
+fn parse_event(payload: &str) -> Result<Payload, FormatError> {
+    let note = Note::parse(payload.as_bytes(), EVENT_NOTE_BYTES_MAX)?;
+    let event = Event::parse_text(&note.text)?;
+    Ok(Payload::Event {
+        id: event_id(&note.text),
+        event: Arc::new(event),
+        note: Arc::new(note),
+    })
+}
+
+/// Whether a line of a waiting entry verified under a key.
+#[derive(Debug, Clone)]
+pub struct LineResult {
+    /// The line, from 0.
+    pub line: usize,
+    /// The key.
+    pub key: VerifyingKey,
+    /// The outcome.
+    pub verified: bool,
+}
+
+/// An entry that is held but not yet resolved.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its header.
+    pub header: EntryHeader,
+    /// Its leaf hash.
+    pub leaf: Hash,
+    /// What it carries.
+    pub payload: Payload,
+    /// Results of signature checks so far.
+    pub results: Vec<LineResult>,
+}
+
+/// What is kept of every resolved entry.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// What lies at and below it: its own past and itself.
+    pub upto: Arc<Vector>,
+    /// When it was recorded.
+    pub recorded: Timestamp,
+    /// The event it carries, if any.
+    pub event: Option<EventId>,
+    /// What it counts as.
+    pub standing: super::Standing,
+}
+
+/// A log as held here.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// The identity.
+    pub origin: Arc<Origin>,
+    /// The key that signs its checkpoints.
+    pub key: LogKey,
+    /// Every leaf held.
+    pub tree: Tree,
+    /// The same head in little memory, to try entries on before they are held.
+    pub frontier: Frontier,
+    /// The resolved prefix.
+    pub resolved: Vec<Resolved>,
+    /// What waits, in order.
+    pub waiting: std::collections::VecDeque<Waiting>,
+    /// The department's roster.
+    pub roster: RosterHistory,
+    /// Keys that roster events held here name, for checking signatures ahead of resolution.
+    pub keys_seen: BTreeMap<OfficerId, Vec<VerifyingKey>>,
+    /// How many entries the newest act (no statement) ends at: statements never cause statements.
+    pub acts_upto: u64,
+    /// Why ingest of the log stopped, if it did.
+    pub stopped: Option<String>,
+    last: Option<(Hash, Timestamp, u64)>,
+    named: BTreeMap<Origin, u64>,
+}
+
+impl Log {
+    /// Makes an empty log.
+    pub fn new(origin: Origin, key: LogKey) -> Self {
+        Self {
+            origin: Arc::new(origin),
+            key,
+            tree: Tree::new(),
+            frontier: Frontier::new(),
+            resolved: Vec::new(),
+            waiting: std::collections::VecDeque::new(),
+            roster: RosterHistory::default(),
+            keys_seen: BTreeMap::new(),
+            acts_upto: 0,
+            stopped: None,
+            last: None,
+            named: BTreeMap::new(),
+        }
+    }
+
+    /// Returns how many entries are held.
+    pub fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Returns how many entries are resolved.
+    pub fn cursor(&self) -> u64 {
+        self.resolved.len() as u64
+    }
+
+    /// Returns the leaf hash that the next entry must name as `prev`.
+    pub fn next_prev(&self, genesis: &Hash) -> Hash {
+        self.last.map_or(*genesis, |(leaf, ..)| leaf)
+    }
+
+    /// Returns the recorded time of the last entry.
+    pub fn last_recorded(&self) -> Timestamp {
+        self.last
+            .map_or(Timestamp::default(), |(_, recorded, _)| recorded)
+    }
+
+    /// Returns the size of another log that this one named last.
+    pub fn named(&self, origin: &Origin) -> u64 {
+        self.named.get(origin).copied().unwrap_or(0)
+    }
+
+    /// Checks that bytes can stand next, and returns the leaf hash with the parsed entry.
+    ///
+    /// # Errors
+    /// What stops the log.
+    pub fn check_next(&self, bytes: &[u8], genesis: &Hash) -> Result<(Hash, Entry), HoldError> {
+        let origin = self.origin.to_string();
+        let index = self.size();
+        let entry = Entry::parse(bytes).map_err(|source| HoldError::Form {
+            origin: origin.clone(),
+            index,
+            source,
+        })?;
+        let header = &entry.header;
+        if header.origin != *self.origin {
+            return Err(HoldError::Origin {
+                origin,
+                index,
+                got: header.origin.to_string(),
+            });
+        }
+        if header.index != index {
+            return Err(HoldError::Index {
+                origin,
+                index,
+                got: header.index,
+            });
+        }
+        let expected = self.next_prev(genesis);
+        if header.prev != expected {
+            return Err(HoldError::Prev {
+                origin,
+                index,
+                got: header.prev.short(),
+                expected: expected.short(),
+            });
+        }
+        if let Some((_, before, version)) = self.last {
+            if header.recorded < before {
+                return Err(HoldError::Recorded {
+                    origin,
+                    index,
+                    before,
+                    got: header.recorded,
+                });
+            }
+            if header.registry.version < version {
+                return Err(HoldError::Registry {
+                    origin,
+                    index,
+                    before: version,
+                    got: header.registry.version,
+                });
+            }
+        }
+        for head in &header.heads {
+            self.check_named(&origin, index, head)?;
+        }
+        if let Ok(Statement::Heads(heads)) = Statement::parse_text(&entry.payload) {
+            for head in &heads {
+                self.check_named(&origin, index, head)?;
+            }
+        }
+        Ok((leaf_hash(bytes), entry))
+    }
+
+    fn check_named(
+        &self,
+        origin: &str,
+        index: u64,
+        head: &tally_schemas::id::NamedHead,
+    ) -> Result<(), HoldError> {
+        let before = self.named(&head.origin);
+        if head.head.size < before {
+            return Err(HoldError::Head {
+                origin: origin.to_owned(),
+                index,
+                named: head.origin.to_string(),
+                before,
+                got: head.head.size,
+            });
+        }
+        Ok(())
+    }
+
+    /// Appends an entry that [`Log::check_next`] let pass.
+    pub fn hold(&mut self, leaf: Hash, entry: Entry) {
+        let Entry { header, payload } = entry;
+        self.tree.append(leaf);
+        self.frontier.append(leaf);
+        self.last = Some((leaf, header.recorded, header.registry.version));
+        let payload = Payload::parse(&payload);
+        let mut heads: Vec<&tally_schemas::id::NamedHead> = header.heads.iter().collect();
+        if let Payload::Statement(Statement::Heads(list)) = &payload {
+            heads.extend(list);
+        }
+        for head in heads {
+            self.named.insert(head.origin.clone(), head.head.size);
+        }
+        if payload.is_act() {
+            self.acts_upto = self.size();
+        }
+        if let Payload::Event { event, .. } = &payload {
+            self.remember_keys(event);
+        }
+        self.waiting.push_back(Waiting {
+            header,
+            leaf,
+            payload,
+            results: Vec::new(),
+        });
+    }
+
+    fn remember_keys(&mut self, event: &Event) {
+        let Kind::Known(kind) = event.kind else { return };
+        if kind.case_kind() != CaseKind::Roster {
+            return;
+        }
+        let Some(officer) = event
+            .body
+            .word("officer")
+            .and_then(|text| OfficerId::parse(text).ok())
+        else {
+            return;
+        };
+        for field in ["key", "replacement"] {
+            let bytes = event
+                .body
+                .word(field)
+                .and_then(|text| Hash::parse_base64(text).ok());
+            if let Some(key) = bytes.and_then(|hash| crate::crypto::PublicKey::admit(&hash.0).ok()) {
+                self.keys_seen
+                    .entry(officer.clone())
+                    .or_default()
+                    .push(VerifyingKey::new(&key));
+            }
+        }
+    }
+
+    /// Returns what lies at and below an entry, once it is resolved.
+    pub fn upto(&self, size: u64) -> Option<&Arc<Vector>> {
+        let place = usize::try_from(size.checked_sub(1)?).ok()?;
+        self.resolved.get(place).map(|entry| &entry.upto)
+    }
+}
+
+/// Names a log by the order in which it was first seen.
+pub fn log_no(place: usize) -> LogNo {
+    LogNo::try_from(place).unwrap_or(LogNo::MAX)
+}
