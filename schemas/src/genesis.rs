@@ -66,7 +66,7 @@ impl Role {
     }
 }
 
-const ROLE_CODES: &[&str] = &[
+pub(crate) const ROLE_CODES: &[&str] = &[
     "lead-group",
     "supervision",
     "government",
@@ -129,7 +129,7 @@ pub struct DepartmentRecord {
 
 const ADMINISTRATOR_FIELDS: &[Field] = &[must("key", FieldType::Key), must("officer", FieldType::Officer)];
 
-const DEPARTMENT_FIELDS: &[Field] = &[
+pub(crate) const DEPARTMENT_FIELDS: &[Field] = &[
     must("id", FieldType::Department),
     must("nameEn", FieldType::Word(120)),
     must("nameZh", FieldType::Word(120)),
@@ -145,7 +145,7 @@ const DEPARTMENT_FIELDS: &[Field] = &[
     must("roles", FieldType::List(&FieldType::Code(ROLE_CODES), 7)),
 ];
 
-const NODE_FIELDS: &[Field] = &[
+pub(crate) const NODE_FIELDS: &[Field] = &[
     must("id", FieldType::Department),
     must("operator", FieldType::Department),
     must("transportKey", FieldType::Key),

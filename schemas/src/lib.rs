@@ -15,6 +15,7 @@ pub mod genesis;
 pub mod governance;
 pub mod id;
 pub mod json;
+pub mod json_schema;
 pub mod key_file;
 pub mod limits;
 pub mod lock;
