@@ -116,7 +116,7 @@ pub enum OtherLines {
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The bytes are no checkpoint note.
-    #[error("checkpoint is malformed")]
+    #[error(transparent)]
     Format(#[from] FormatError),
     /// The checkpoint is of another log.
     #[error("checkpoint is of {got}, expected {expected}")]

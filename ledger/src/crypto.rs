@@ -389,10 +389,12 @@ impl NoteKey {
     /// # Errors
     /// No line of this key, or one that does not hold.
     pub fn verify_note(&self, note: &Note) -> Result<(), LineError> {
-        let line = note
-            .lines
-            .iter()
+        // A line of this name but another key is worth saying: the reader holds the wrong key, or the note is forged.
+        let mut named = note.lines.iter().filter(|line| line.name == self.name);
+        let line = named
+            .clone()
             .find(|line| self.claims(line))
+            .or_else(|| named.next())
             .ok_or_else(|| LineError::Missing {
                 name: self.name.clone(),
             })?;

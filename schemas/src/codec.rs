@@ -6,6 +6,7 @@
 
 use crate::error::FormatError;
 use bincode::config;
+use bincode::error::DecodeError;
 
 /// Encodes a value after a version byte.
 ///
@@ -50,7 +51,7 @@ where
         None => return Err(FormatError::malformed(what, "empty")),
     };
     let (value, read) = bincode::decode_from_slice::<T, _>(body, config::standard().with_limit::<LIMIT>())
-        .map_err(|error| FormatError::malformed(what, error.to_string()))?;
+        .map_err(|error| FormatError::malformed(what, why(&error)))?;
     if read != body.len() {
         return Err(FormatError::not_canonical(
             what,
@@ -64,6 +65,14 @@ where
         ));
     }
     Ok(value)
+}
+
+fn why(error: &DecodeError) -> String {
+    match error {
+        DecodeError::UnexpectedEnd { .. } => "ends early, or announces more than follows".to_owned(),
+        DecodeError::LimitExceeded => "announces more elements than the limit allows".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
