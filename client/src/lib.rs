@@ -1,4 +1,8 @@
 //! The client of Tally: officers draft, sign and approve; auditors verify without trusting a node.
+//!
+//! Every text that people read is in the catalogue [`texts`].
 
+pub mod draft;
 pub mod export_folder;
 pub mod keystore;
+pub mod texts;
