@@ -4,5 +4,7 @@
 
 pub mod draft;
 pub mod export_folder;
+pub mod federation;
 pub mod keystore;
+pub mod settings;
 pub mod texts;
