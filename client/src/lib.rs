@@ -1,7 +1,8 @@
 //! The client of Tally: officers draft, sign and approve; auditors verify without trusting a node.
 //!
-//! Every text that people read is in the catalogue [`texts`].
+//! The library does the work; [`cli`] is the command `tally`. Every text that people read is in the catalogue [`texts`].
 
+pub mod cli;
 pub mod draft;
 pub mod export_folder;
 pub mod federation;

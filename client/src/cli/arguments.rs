@@ -1,0 +1,170 @@
+//! The arguments of `tally`. Their help texts are in the catalogue, section `help`.
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tally",
+    version,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+impl Arguments {
+    /// Returns the command without texts.
+    pub fn root() -> clap::Command {
+        Self::command()
+    }
+}
+
+// Options of every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    #[arg(long, global = true, value_name = "en|zh")]
+    pub(super) lang: Option<String>,
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[arg(long = "as", global = true, value_name = "FILE")]
+    pub(super) officer: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) node: Option<String>,
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) passphrase_file: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) trust: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Draft(DraftCommand),
+    Form(FormArguments),
+    Key(KeyCommand),
+    Federation(FederationCommand),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FormArguments {
+    pub(super) kind: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DraftCommand {
+    #[command(subcommand)]
+    pub(super) command: DraftSub,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DraftSub {
+    New(Box<DraftNew>),
+    Edit(DraftFile),
+    Show(DraftFile),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DraftFile {
+    pub(super) draft: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DraftNew {
+    pub(super) kind: Option<String>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) form: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) fields: Fields,
+}
+
+// What fills a form by flags.
+#[derive(Debug, Args, Default)]
+pub(super) struct Fields {
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) field: Vec<String>,
+    #[arg(long)]
+    pub(super) case: Option<String>,
+    #[arg(long)]
+    pub(super) post: Option<String>,
+    #[arg(long, value_name = "POST")]
+    pub(super) approver: Option<String>,
+    #[arg(long, value_name = "DEPARTMENT")]
+    pub(super) to: Vec<String>,
+    #[arg(long, value_name = "DEPARTMENT")]
+    pub(super) audience: Vec<String>,
+    #[arg(long, value_name = "DATE")]
+    pub(super) effective: Option<String>,
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) doc_no: Option<String>,
+    #[arg(long, value_name = "ACT:ARTICLE")]
+    pub(super) legal_basis: Vec<String>,
+    #[arg(long, value_name = "own|paper|import")]
+    pub(super) source: Option<String>,
+    #[arg(long, value_name = "SYSTEM:NUMBER")]
+    pub(super) external_ref: Option<String>,
+    #[arg(long, value_name = "EVENT")]
+    pub(super) mandate: Option<String>,
+    #[arg(long, value_name = "EVENT")]
+    pub(super) corrects: Option<String>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) attach: Vec<String>,
+    #[arg(long, value_name = "FIELD")]
+    pub(super) detach: Vec<String>,
+    #[arg(long, value_name = "REASON")]
+    pub(super) allow_personal: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyCommand {
+    #[command(subcommand)]
+    pub(super) command: KeySub,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeySub {
+    New(KeyNew),
+    Show(KeyShow),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyNew {
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: PathBuf,
+    #[arg(long)]
+    pub(super) department: String,
+    #[arg(long)]
+    pub(super) officer: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyShow {
+    #[arg(required = true)]
+    pub(super) file: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FederationCommand {
+    #[command(subcommand)]
+    pub(super) command: FederationSub,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FederationSub {
+    Create(FederationCreate),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FederationCreate {
+    pub(super) plan: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: PathBuf,
+}
