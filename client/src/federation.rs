@@ -717,6 +717,7 @@ impl Founding {
 mod tests {
     use super::*;
     use assert_matches::assert_matches;
+    use tally_ledger::authority::Registry;
     use tally_ledger::crypto::{NoteKey, PublicKey};
     use tally_schemas::event::Event;
     use tally_schemas::key_file::Sealed;
@@ -741,11 +742,8 @@ mod tests {
         let founding = founded(&plan()).unwrap();
         let genesis = Genesis::parse_text(&founding.genesis.text).unwrap();
         assert_eq!(founding.genesis.lines.len(), genesis.departments.len());
-        for (record, line) in genesis.departments.iter().zip(&founding.genesis.lines) {
-            let name = founder_key_name(&genesis.name, &record.id, &record.administrator.officer);
-            let key = NoteKey::new(&name, &PublicKey::admit(&record.administrator.key).unwrap()).unwrap();
-            key.verify_line(&founding.genesis.text, line).unwrap();
-        }
+        let registry = Registry::found(&founding.genesis.to_bytes()).unwrap();
+        assert_eq!(registry.federation(), &founding.federation);
         assert!(genesis.trial);
     }
 
