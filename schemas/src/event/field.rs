@@ -263,8 +263,8 @@ fn check_items(json: &Json) -> Result<(), String> {
 pub struct Body(Json);
 
 impl Body {
-    /// Takes an object that was checked against its fields, or one of a kind this software does not know.
-    pub(super) fn new(json: Json) -> Self {
+    /// Takes an object unchecked, for building an event whose text is parsed (and so checked) before it is used.
+    pub fn unchecked(json: Json) -> Self {
         Self(json)
     }
 

@@ -255,7 +255,7 @@ impl Event {
             source,
             attachments: read.list("attachments", ATTACHMENTS_MAX, Attachment::from_json)?,
             paper: read.json_optional("paper").map(parse_paper).transpose()?,
-            body: Body::new(body.clone()),
+            body: Body::unchecked(body.clone()),
         };
         if event.audience != Audience::All
             && let Some((path, _)) = event
