@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod draft;
+pub mod explain;
 pub mod export_folder;
 pub mod federation;
 pub mod keystore;

@@ -71,6 +71,7 @@ impl Pair {
 
 const SOURCES: &[&str] = &[
     include_str!("../texts/words.toml"),
+    include_str!("../texts/states.toml"),
     include_str!("../texts/messages.toml"),
     include_str!("../texts/help.toml"),
 ];
@@ -193,9 +194,11 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
     use std::path::Path;
+    use tally_ledger::cases::Stage;
     use tally_schemas::event::roster::DUTIES;
     use tally_schemas::event::{CaseKind, Field, FieldType, SignerRole, Source};
     use tally_schemas::genesis::{LEVELS, Role};
+    use tally_schemas::profile::{DayUnit, Force, Party, Start, SupplementReading};
 
     /// Sections whose keys stand literally in the code.
     const LITERAL: &[&str] = &["ui", "column", "error", "hint", "prompt", "form"];
@@ -344,6 +347,18 @@ mod tests {
                 "level",
                 "source",
                 "help",
+                "stage",
+                "refusal",
+                "party",
+                "unit",
+                "clock-start",
+                "force",
+                "reading-supplement",
+                "day",
+                "run",
+                "due-status",
+                "due-flag",
+                "reading-extension",
             ])
             .collect();
         for key in catalogue().keys() {
@@ -382,6 +397,78 @@ mod tests {
             section("source"),
             set(sources.iter().map(|source| source.as_str()).collect())
         );
+    }
+
+    /// Returns the literals that stand in the sources of the ledger after a text, such as `=> `.
+    fn literals_in_ledger(path: &str, before: &[&str]) -> BTreeSet<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../ledger/src")
+            .join(path);
+        let mut files = Vec::new();
+        if root.is_dir() {
+            sources(&root, &mut files);
+        } else {
+            files.push(std::fs::read_to_string(&root).unwrap());
+        }
+        let mut found = BTreeSet::new();
+        for file in files {
+            let product = file.split("#[cfg(test)]").next().unwrap();
+            let tight: String = product
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .replace("( ", "(");
+            for start in before {
+                for rest in tight.split(start).skip(1) {
+                    if let Some(literal) = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()) {
+                        found.insert(literal.to_owned());
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_stage_and_every_reason_of_the_ledger_has_its_texts() {
+        let stages = Stage::ALL.iter().map(|stage| stage.as_str().to_owned()).collect();
+        assert_eq!(section("stage"), stages);
+        let mut reasons = literals_in_ledger(
+            "replica",
+            &["Refusal::invalid(", "Refusal::refused(", "Refusal::unavailable("],
+        );
+        reasons.extend(literals_in_ledger("authority/check.rs", &["=> "]));
+        assert!(reasons.len() > 20);
+        assert_eq!(section("refusal"), reasons);
+    }
+
+    #[test]
+    fn everything_that_explains_a_due_date_has_its_texts() {
+        let set = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(
+            section("party"),
+            set(Party::ALL.iter().map(|one| one.as_str()).collect())
+        );
+        assert_eq!(
+            section("unit"),
+            set(DayUnit::ALL.iter().map(|one| one.as_str()).collect())
+        );
+        assert_eq!(
+            section("clock-start"),
+            set(Start::ALL.iter().map(|one| one.as_str()).collect())
+        );
+        assert_eq!(
+            section("force"),
+            set(Force::ALL.iter().map(|one| one.as_str()).collect())
+        );
+        let readings = SupplementReading::ALL.iter().map(|one| one.as_str()).collect();
+        assert_eq!(section("reading-supplement"), set(readings));
+        assert_eq!(section("day"), literals_in_ledger("rules/calendar.rs", &["=> "]));
+        let known: BTreeSet<String> = ["run", "due-status", "due-flag", "reading-extension"]
+            .iter()
+            .flat_map(|name| section(name))
+            .collect();
+        assert_eq!(known, literals_in_ledger("rules/due.rs", &["=> "]));
     }
 
     #[test]
