@@ -5,6 +5,8 @@ pub mod cases;
 pub mod checkpoint;
 pub mod crypto;
 pub mod export;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod merkle;
 pub mod proof;
 pub mod replica;

@@ -30,6 +30,11 @@ const STAGES: &[StageRow] = &[
         Some(Who::AuthorityOfOwner),
         Some(ClockId::CatalogueRetirement),
     ),
+    stage(
+        Stage::RetiringUpdateDue,
+        Some(Who::AuthorityOfOwner),
+        Some(ClockId::CatalogueRetirement),
+    ),
     last(Stage::Retired),
     last(Stage::Withdrawn),
 ];
@@ -104,13 +109,28 @@ const RULES: &[Rule] = &[
         ],
         &[
             (&[Stage::Published], To::Stage(Stage::UpdateDue)),
-            (&[Stage::UpdateDue, Stage::UpdateUnderReview], To::Same),
+            (&[Stage::Retiring], To::Stage(Stage::RetiringUpdateDue)),
+            (
+                &[
+                    Stage::UpdateDue,
+                    Stage::UpdateUnderReview,
+                    Stage::RetiringUpdateDue,
+                ],
+                To::Same,
+            ),
         ],
     ),
     rule(
         K::CatalogueUpdateExtended,
         AUTHORITY,
-        &[(&[Stage::UpdateDue, Stage::UpdateUnderReview], To::Same)],
+        &[(
+            &[
+                Stage::UpdateDue,
+                Stage::UpdateUnderReview,
+                Stage::RetiringUpdateDue,
+            ],
+            To::Same,
+        )],
     ),
     rule(K::CatalogueSourceDesignated, AUTHORITY, &[(LIVE, To::Same)]),
     rule(
@@ -126,17 +146,26 @@ const RULES: &[Rule] = &[
     rule(
         K::CatalogueRetireProposed,
         PROVIDER,
-        &[(&[Stage::Published, Stage::UpdateDue], To::Stage(Stage::Retiring))],
+        &[
+            (&[Stage::Published], To::Stage(Stage::Retiring)),
+            (&[Stage::UpdateDue], To::Stage(Stage::RetiringUpdateDue)),
+        ],
     ),
     rule(
         K::CatalogueRetireDeclined,
         AUTHORITY,
-        &[(&[Stage::Retiring], To::Stage(Stage::Published))],
+        &[
+            (&[Stage::Retiring], To::Stage(Stage::Published)),
+            (&[Stage::RetiringUpdateDue], To::Stage(Stage::UpdateDue)),
+        ],
     ),
     rule(
         K::CatalogueRetired,
         AUTHORITY,
-        &[(&[Stage::Retiring], To::Stage(Stage::Retired))],
+        &[(
+            &[Stage::Retiring, Stage::RetiringUpdateDue],
+            To::Stage(Stage::Retired),
+        )],
     ),
     rule(
         K::CatalogueWithdrawn,
@@ -162,6 +191,7 @@ const RULES: &[Rule] = &[
                 Stage::UpdateDue,
                 Stage::UpdateUnderReview,
                 Stage::Retiring,
+                Stage::RetiringUpdateDue,
             ],
             To::Same,
         )],
@@ -182,6 +212,7 @@ const RULES: &[Rule] = &[
                 Stage::UpdateDue,
                 Stage::UpdateUnderReview,
                 Stage::Retiring,
+                Stage::RetiringUpdateDue,
                 Stage::Retired,
                 Stage::Withdrawn,
             ],
@@ -191,31 +222,17 @@ const RULES: &[Rule] = &[
 ];
 
 const PAIRS: &[PairRow] = &[
-    // The authority's decision stands over a withdrawal it could not know; the withdrawal is overtaken.
+    // The authority's decision stands over a withdrawal that it could not know: what is published may have been relied on.
+    // The withdrawal is overtaken; the provider can propose to retire the entry.
     PairRow {
         first: K::CataloguePublished,
         second: K::CatalogueWithdrawn,
         race: None,
     },
-    PairRow {
-        first: K::CatalogueReturned,
-        second: K::CatalogueWithdrawn,
-        race: Some((&[Stage::Draft], To::Stage(Stage::Withdrawn))),
-    },
-    // A change that occurred while the entry was being retired stays known; retirement dominates.
-    PairRow {
-        first: K::CatalogueChangeTriggered,
-        second: K::CatalogueRetireProposed,
-        race: None,
-    },
-    // A change seen elsewhere while an update was published concerns the version just published.
+    // A change seen elsewhere while an update was being published is not in the version just published: it makes the next
+    // update due.
     PairRow {
         first: K::CataloguePublished,
-        second: K::CatalogueChangeTriggered,
-        race: Some((&[Stage::Published], To::Stage(Stage::UpdateDue))),
-    },
-    PairRow {
-        first: K::CatalogueRetireDeclined,
         second: K::CatalogueChangeTriggered,
         race: None,
     },

@@ -162,13 +162,17 @@ const RULES: &[Rule] = &[
         ISSUER,
         &[(&[Stage::Rectifying], To::Stage(Stage::ClosedNotRectified))],
     ),
-    with(
-        rule(
-            K::FindingReassigned,
-            ISSUER,
-            &[(RUNNING, To::Stage(Stage::Notified))],
+    // A finding that a department opened on itself has no other object; several could turn it to several others.
+    when(
+        with(
+            rule(
+                K::FindingReassigned,
+                ISSUER,
+                &[(RUNNING, To::Stage(Stage::Notified))],
+            ),
+            Effect::Assign("object"),
         ),
-        Effect::Assign("object"),
+        Guard::OwnCase,
     ),
     rule(
         K::FindingUrged,
@@ -220,6 +224,66 @@ const PAIRS: &[PairRow] = &[
         first: K::FindingVerified,
         second: K::FindingEvidenceSubmitted,
         race: Some((&[Stage::ClosedRectified], To::Stage(Stage::EvidenceIn))),
+    },
+    // As above: what was given up as not implementable is looked at again when there is evidence.
+    PairRow {
+        first: K::FindingNotImplementable,
+        second: K::FindingEvidenceSubmitted,
+        race: Some((&[Stage::ClosedNotRectified], To::Stage(Stage::EvidenceIn))),
+    },
+    // As above for a risk that was accepted.
+    PairRow {
+        first: K::FindingRiskAccepted,
+        second: K::FindingEvidenceSubmitted,
+        race: Some((&[Stage::ClosedNotRectified], To::Stage(Stage::EvidenceIn))),
+    },
+    // Evidence that the verifier did not see yet waits for the verifier.
+    PairRow {
+        first: K::FindingInsufficient,
+        second: K::FindingEvidenceSubmitted,
+        race: None,
+    },
+    // Of two verifiers who disagree, the one who gives reasons keeps the finding open.
+    PairRow {
+        first: K::FindingInsufficient,
+        second: K::FindingVerified,
+        race: None,
+    },
+    // A verification stands over a change of object that did not know it; what is wrong with it reopens the finding.
+    PairRow {
+        first: K::FindingVerified,
+        second: K::FindingReassigned,
+        race: None,
+    },
+    // The object is heard before it is notified: the issuer decides on what it contests, then notifies.
+    PairRow {
+        first: K::FindingFactsContested,
+        second: K::FindingNotified,
+        race: None,
+    },
+    // A notice stands over the other issuer's decision to drop a finding that a department opened on itself.
+    PairRow {
+        first: K::FindingNotified,
+        second: K::FindingDropped,
+        race: None,
+    },
+    // As for verifiers: the issuer who gives reasons returns the plan.
+    PairRow {
+        first: K::FindingPlanReturned,
+        second: K::FindingPlanAccepted,
+        race: None,
+    },
+    // What the former object acknowledged binds it, not the next one, which begins with a notice of its own.
+    PairRow {
+        first: K::FindingAcknowledged,
+        second: K::FindingReassigned,
+        race: None,
+    },
+    // As above: the plan of the former object is not that of the next.
+    PairRow {
+        first: K::FindingPlanSubmitted,
+        second: K::FindingReassigned,
+        race: None,
     },
 ];
 

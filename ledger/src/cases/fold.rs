@@ -396,7 +396,7 @@ pub fn role_order(kind: EventKind) -> Option<Who> {
 }
 
 /// Applies an effective event: by an edge, else by a race-only edge, else its facts are added and it is overtaken.
-fn apply(state: Option<CaseState>, entry: &CaseEntry, allowed: &Allowed) -> Option<CaseState> {
+pub(super) fn apply(state: Option<CaseState>, entry: &CaseEntry, allowed: &Allowed) -> Option<CaseState> {
     let table: &Table = table_of(entry.kind.case_kind())?;
     let id = entry.entry.event;
     let mut state = match state {

@@ -87,12 +87,7 @@ const RULES: &[Rule] = &[
 ];
 
 const PAIRS: &[PairRow] = &[
-    // The head's decision and the proposer's withdrawal: an approval can still be withdrawn, a refusal is final.
-    PairRow {
-        first: K::MatterApproved,
-        second: K::MatterWithdrawn,
-        race: Some((&[Stage::Approved], To::Stage(Stage::Withdrawn))),
-    },
+    // A refusal is final; there is nothing left to withdraw.
     PairRow {
         first: K::MatterDeclined,
         second: K::MatterWithdrawn,
@@ -104,6 +99,7 @@ const PAIRS: &[PairRow] = &[
         second: K::MatterWithdrawn,
         race: None,
     },
+    // Of two governments that decide at once, the one that approves carries the inspection.
     PairRow {
         first: K::MatterApproved,
         second: K::MatterDeclined,

@@ -12,6 +12,11 @@ pub mod table;
 pub mod task;
 pub mod verdict;
 
+#[cfg(test)]
+mod pair_tests;
+#[cfg(test)]
+mod table_tests;
+
 pub use fold::{CaseEntry, CaseFold, Reversal};
 pub use state::{CaseState, EntryRef, Fact, Item};
 pub use table::{Stage, Table, Who};

@@ -394,14 +394,11 @@ const RULES: &[Rule] = &[
 ];
 
 const PAIRS: &[PairRow] = &[
-    // Withdrawal ends the grant forward; the answer stands as given.
+    // Withdrawal ends the grant forward: the answer stands as given and the grant ends before use.
     PairRow {
         first: K::RequestGranted,
         second: K::RequestWithdrawn,
-        race: Some((
-            &[Stage::Agreed, Stage::Delivered, Stage::Active],
-            To::Stage(Stage::Ended),
-        )),
+        race: Some((&[Stage::Agreed], To::Stage(Stage::Ended))),
     },
     // A refusal stands; there is nothing left to withdraw.
     PairRow {
@@ -409,15 +406,115 @@ const PAIRS: &[PairRow] = &[
         second: K::RequestWithdrawn,
         race: None,
     },
+    // As for the answer: a delivery stands, and the data that is there already must be disposed of.
     PairRow {
         first: K::RequestDelivered,
         second: K::RequestWithdrawn,
+        race: Some((&[Stage::Delivered], To::Stage(Stage::DisposalDue))),
+    },
+    // The file travels before it is withdrawn, so that it ends with the department that it had reached.
+    PairRow {
+        first: K::RequestRedirected,
+        second: K::RequestWithdrawn,
         race: None,
     },
+    // As above: who accepted the file holds it when it is withdrawn.
     PairRow {
-        first: K::RequestSupplementAsked,
+        first: K::RequestRedirectAccepted,
         second: K::RequestWithdrawn,
-        race: Some((&[Stage::AwaitingSupplement], To::Stage(Stage::Withdrawn))),
+        race: None,
+    },
+    // As above: who declined the file does not hold it when it is withdrawn.
+    PairRow {
+        first: K::RequestRedirectDeclined,
+        second: K::RequestWithdrawn,
+        race: None,
+    },
+    // An answer stands, also one given before the authority returned the request for its form; the return is overtaken.
+    PairRow {
+        first: K::RequestGranted,
+        second: K::RequestConformityReturned,
+        race: None,
+    },
+    // As above for a refusal.
+    PairRow {
+        first: K::RequestRefused,
+        second: K::RequestConformityReturned,
+        race: None,
+    },
+    // What is not in form is not examined yet: the request for supplement is overtaken and can be made once it is
+    // refiled.
+    PairRow {
+        first: K::RequestConformityReturned,
+        second: K::RequestSupplementAsked,
+        race: None,
+    },
+    // As above: what is not in form does not travel.
+    PairRow {
+        first: K::RequestConformityReturned,
+        second: K::RequestRedirected,
+        race: None,
+    },
+    // The answer that was declined had been taken back; the provider owes another, which the requester may decline
+    // again.
+    PairRow {
+        first: K::RequestAnswerRetracted,
+        second: K::RequestGrantDeclined,
+        race: None,
+    },
+    // A delivery stands; what was declined too late must be disposed of.
+    PairRow {
+        first: K::RequestDelivered,
+        second: K::RequestGrantDeclined,
+        race: Some((&[Stage::Delivered], To::Stage(Stage::DisposalDue))),
+    },
+    // A suspension protects the data, also while its delivery is contested: the flag is up when it is delivered again.
+    PairRow {
+        first: K::RequestSuspended,
+        second: K::RequestReceiptContested,
+        race: None,
+    },
+    // A flag that its setter lowered does not come back because the delivery is contested.
+    PairRow {
+        first: K::RequestLifted,
+        second: K::RequestReceiptContested,
+        race: None,
+    },
+    // The permission has ended: nothing is delivered again, and whatever did arrive must be disposed of.
+    PairRow {
+        first: K::RequestTerminated,
+        second: K::RequestReceiptContested,
+        race: None,
+    },
+    // As above for the end of the service.
+    PairRow {
+        first: K::RequestEndFiled,
+        second: K::RequestReceiptContested,
+        race: None,
+    },
+    // As above for the end of the term.
+    PairRow {
+        first: K::RequestExpired,
+        second: K::RequestReceiptContested,
+        race: None,
+    },
+    // As above for the end of the purpose.
+    PairRow {
+        first: K::RequestPurposeEnded,
+        second: K::RequestReceiptContested,
+        race: None,
+    },
+    // Use that was attested stands, also where the delivery is contested.
+    PairRow {
+        first: K::RequestUsageAttested,
+        second: K::RequestReceiptContested,
+        race: None,
+    },
+    // Use that was attested stands; the disposal comes after it.
+    PairRow {
+        first: K::RequestUsageAttested,
+        second: K::RequestDisposalReported,
+        race: None,
     },
 ];
 

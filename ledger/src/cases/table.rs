@@ -41,6 +41,8 @@ stages! {
     UpdateUnderReview "update-under-review",
     /// Catalogue: its retirement is proposed.
     Retiring "retiring",
+    /// Catalogue: its retirement is proposed while an update is due.
+    RetiringUpdateDue "retiring-update-due",
     /// Catalogue: retired.
     Retired "retired",
     /// Withdrawn by the one who opened it.
@@ -175,6 +177,8 @@ pub enum Guard {
     NoOwnFlag,
     /// The acting department is not the one that holds the item (independent verification).
     NotHolder,
+    /// The acting department opened the case.
+    OwnCase,
     /// An effective event of a kind stands in this case and has not been answered by one of another kind.
     Outstanding(EventKind, &'static [EventKind]),
 }

@@ -161,9 +161,28 @@ const RULES: &[Rule] = &[
 ];
 
 const PAIRS: &[PairRow] = &[
-    // A verification that stands over a withdrawal it could not know; the withdrawal is overtaken.
+    // A verification stands over a withdrawal that it could not know; the withdrawal is overtaken.
     PairRow {
         first: K::TaskVerified,
+        second: K::TaskWithdrawn,
+        race: None,
+    },
+    // Of two verifiers who disagree, the one who gives reasons keeps the task open; it can be claimed and verified
+    // again.
+    PairRow {
+        first: K::TaskReturned,
+        second: K::TaskVerified,
+        race: None,
+    },
+    // A hand-over is named before the task is withdrawn, so that both know who had it.
+    PairRow {
+        first: K::TaskHandedOver,
+        second: K::TaskWithdrawn,
+        race: None,
+    },
+    // As above: who took the task over holds it when it is withdrawn.
+    PairRow {
+        first: K::TaskTakenOver,
         second: K::TaskWithdrawn,
         race: None,
     },

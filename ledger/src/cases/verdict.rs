@@ -302,6 +302,8 @@ fn check_guard(rule: &Rule, event: &Event, state: &CaseState, item: &Item) -> Re
         Guard::NoOwnFlag => Ok(()),
         Guard::NotHolder if item.holder == *by => refuse(format!("{by} may not verify what it owes itself")),
         Guard::NotHolder => Ok(()),
+        Guard::OwnCase if state.owner == *by => Ok(()),
+        Guard::OwnCase => refuse(format!("{by} did not open this case")),
         Guard::Outstanding(kind, answers) => {
             let asked = state.facts_of(kind).count();
             let answered: usize = answers.iter().map(|answer| state.facts_of(*answer).count()).sum();
@@ -434,6 +436,7 @@ fn guard_may_hold(rule: &Rule, by: &DepartmentId, state: &CaseState, item: &Item
         Guard::OwnFlag => item.flags.contains_key(by),
         Guard::NoOwnFlag => !item.flags.contains_key(by),
         Guard::NotHolder => item.holder != *by,
+        Guard::OwnCase => state.owner == *by,
         Guard::Outstanding(kind, answers) => {
             let answered: usize = answers.iter().map(|answer| state.facts_of(*answer).count()).sum();
             state.facts_of(kind).count() > answered
