@@ -1,6 +1,10 @@
 //! Two replicas under the smallest driver that keeps the contract: submit, verify, persist, publish, converge.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at what it did not expect")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at what it did not expect"
+)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tally_ledger::checkpoint::{LogKey, sign_checkpoint};

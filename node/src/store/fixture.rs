@@ -57,6 +57,7 @@ pub(crate) fn own_store(f: &Fixture, size: u64) -> OwnStore {
     own.log.append_batch(0, &entries(0, size), &[record]).unwrap();
     own.lock.advance(head(size)).unwrap();
     own.publish(&f.checkpoint(size)).unwrap();
+    own.settle().unwrap();
     own
 }
 

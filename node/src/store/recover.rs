@@ -17,18 +17,23 @@ use tally_ledger::crypto::leaf_hash;
 use tally_ledger::merkle::Frontier;
 use tally_schemas::id::{Hash, Origin, TreeHead};
 
+/// How many entries the files may lack before they are brought up.
+const SETTLE_ENTRIES: u64 = 256;
+
 /// An own log with its files and its signing lock, found to agree.
 pub struct OwnStore {
     /// The entries and local records.
     pub log: Box<dyn OwnLog>,
-    /// The log as an export; may end before the log does, up to [`OwnStore::publish`].
+    /// The log as an export; may end before the log does, see [`OwnStore::settle`].
     pub files: LogFiles,
     /// What may have been signed.
     pub lock: SigningLock,
     /// The head over all entries of the log when it was opened.
     pub tail: TreeHead,
-    /// The files that were damaged and set aside, and where they are; they are written again by [`OwnStore::publish`].
+    /// The files that were damaged and set aside, and where they are; they are written again by [`OwnStore::settle`].
     pub set_aside: Option<(Damage, PathBuf)>,
+    /// The newest checkpoint published, and its size.
+    newest: Option<(Vec<u8>, u64)>,
 }
 
 impl std::fmt::Debug for OwnStore {
@@ -113,26 +118,58 @@ impl OwnStore {
             lock,
             tail: roots.frontier.head(),
             set_aside,
+            newest: None,
         })
     }
 
-    /// Writes what the files lack of the log, up to a signed checkpoint; durable when it returns.
+    /// Takes a checkpoint that was signed for the head in the lock; the files follow when a bundle has gathered, or by [`OwnStore::settle`].
+    ///
+    /// Nothing is lost if they do not: the entries are durable, and the same head is signed again with the same bytes.
     ///
     /// # Errors
-    /// The checkpoint goes beyond the lock or does not fit the entries; damage; or the disk failed.
+    /// The checkpoint is not of the head in the lock; damage; or the disk failed.
     pub fn publish(&mut self, checkpoint: &[u8]) -> Result<(), StoreError> {
         let stated = verify::parse_checkpoint(checkpoint).map_err(|source| StoreError::Format {
             what: "a checkpoint",
             source,
         })?;
-        let size = stated.head.size;
-        if size > self.lock.head().size {
+        let locked = self.lock.head();
+        if stated.head.size > locked.size {
             return Err(StoreError::LockBehind {
                 path: self.lock.path().to_owned(),
-                locked: self.lock.head().size,
-                signed: size,
+                locked: locked.size,
+                signed: stated.head.size,
             });
         }
+        if stated.head != locked {
+            return Err(StoreError::HeadContradiction {
+                path: self.lock.path().to_owned(),
+                size: locked.size,
+                expected: locked.root.to_hex(),
+                got: stated.head.root.to_hex(),
+            });
+        }
+        self.newest = Some((checkpoint.to_vec(), stated.head.size));
+        if locked.size.saturating_sub(self.files.head().size) >= SETTLE_ENTRIES {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Returns the newest checkpoint: the last one published, or that of the files.
+    pub fn checkpoint(&self) -> Option<&[u8]> {
+        let newest = self.newest.as_ref().map(|(bytes, _)| bytes.as_slice());
+        newest.or_else(|| self.files.checkpoint())
+    }
+
+    /// Brings the files up to the newest checkpoint published; durable when it returns.
+    ///
+    /// # Errors
+    /// Damage, or the disk failed.
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        let Some((checkpoint, size)) = self.newest.clone() else {
+            return Ok(());
+        };
         loop {
             let start = self.files.head().size;
             let entries = self.log.range(
@@ -142,7 +179,7 @@ impl OwnStore {
             )?;
             let end = start.saturating_add(entries.len() as u64);
             if end >= size || entries.is_empty() {
-                return self.files.append(start, &entries, Some(checkpoint));
+                return self.files.append_settled(start, &entries, &checkpoint);
             }
             self.files.append(start, &entries, None)?;
         }

@@ -1,9 +1,10 @@
 //! The files of one log in the C2SP tlog-tiles layout: of the own log and of every replica.
 //!
-//! After every call the folder is a complete export: exactly `checkpoint` and `tile/`, so that copying it is an auditor's copy. Order of
-//! writing: bundles and tiles, synced and renamed into place, then the checkpoint, then partial files that it replaced go. A
-//! crash in between leaves files beyond the checkpoint, which opening removes. Entries that no checkpoint held here covers
-//! yet wait beside the folder (see [`ahead`]). Keeps I1, I2, I11. Paths and bytes: `schemas/spec/tiles.md`.
+//! After every call the folder is a complete export: exactly `checkpoint` and `tile/`, so that copying it is an auditor's copy. What is
+//! appended is durable at once in a file beside the folder (see [`ahead`]), with one sync, and goes into the folder when a bundle
+//! has gathered or when there is time ([`LogFiles::settle`]). Order of writing there: bundles and tiles, synced and renamed into place, then the
+//! checkpoint, then partial files that it replaced go; a crash in between leaves files beyond the checkpoint, which opening
+//! removes. Keeps I1, I2, I11. Paths and bytes: `schemas/spec/tiles.md`.
 
 mod ahead;
 mod growth;
@@ -27,6 +28,10 @@ use tally_schemas::id::{Hash, Origin, TreeHead};
 use tally_schemas::limits::BUNDLE_BYTES_MAX;
 use tally_schemas::tile::{BundleId, ExportPath, TILE_WIDTH, TileId, encode_bundle, parse_tile};
 
+/// How many entries may wait beside a folder that a checkpoint covers, before they go into it: one bundle.
+const SETTLE_ENTRIES: u64 = 256;
+/// How many bytes may wait before it is tried to put them into the folder.
+const SETTLE_BYTES: u64 = 4 * 1024 * 1024;
 /// How many entries are written in one step when many are: a whole number of bundles, so that few partial files come and go.
 const STEP_ENTRIES: u64 = 4096;
 
@@ -37,7 +42,10 @@ pub struct LogFiles {
     folder: PathBuf,
     origin: Origin,
     edge: Edge,
+    /// The checkpoint in the folder.
     checkpoint: Option<Vec<u8>>,
+    /// A newer checkpoint, durable beside the folder.
+    pending: Option<(Vec<u8>, TreeHead)>,
     ahead: Ahead,
     /// Over all entries held, those ahead of the checkpoint included.
     held: Frontier,
@@ -65,27 +73,36 @@ impl LogFiles {
         let size = checked.edge.size();
         remove_leftovers(&folder, size)?;
         let mut held = checked.edge.frontier().clone();
-        let (ahead, cut) = Ahead::open(data.ahead(origin), size, &mut |index, entry| {
+        let (ahead, newest, cut) = Ahead::open(data.ahead(origin), size, &mut |index, entry| {
             held.append(leaf_hash(entry));
             visit(index, entry);
         })?;
-        Ok(Self {
+        let mut files = Self {
             data: data.clone(),
             folder,
             origin: origin.clone(),
             edge: checked.edge,
             checkpoint: checked.checkpoint,
+            pending: None,
             ahead,
             held,
             cut,
             stopped: None,
-        })
+        };
+        // What a checkpoint waits for may have been cut off: then it is fetched again, with the entries.
+        if let Some(newest) = newest
+            && let Ok(head) = files.check_checkpoint(&newest, &[], &files.held)
+        {
+            files.pending = Some((newest, head));
+            files.settle()?;
+        }
+        Ok(files)
     }
 
     /// Adds entries that were verified, and the newest checkpoint that covers only entries held; durable when it returns.
     ///
-    /// Without a checkpoint the entries wait beside the export. With one, the export is complete up to it when this returns. No entries and
-    /// a checkpoint of the same head replace the checkpoint only (more cosignatures).
+    /// The folder stays the export that it was until [`LogFiles::settle`], unless much has gathered: then it is settled here. No entries
+    /// and a checkpoint of the same head replace the checkpoint only (more cosignatures).
     ///
     /// # Errors
     /// A refusal (`IndexNotNext`, `EntryLength`, `CheckpointSize`, `RootMismatch`, `WrongOrigin`, `Format`) changes nothing. After any
@@ -96,23 +113,54 @@ impl LogFiles {
         entries: &[Arc<[u8]>],
         checkpoint: Option<&[u8]>,
     ) -> Result<(), StoreError> {
-        if let Some(why) = &self.stopped {
-            return Err(StoreError::Stopped {
-                path: self.folder.clone(),
-                why: why.clone(),
-            });
-        }
+        self.check_running()?;
         let held = self.check_append(start, entries)?;
         let covered = match checkpoint {
             Some(bytes) => Some((bytes, self.check_checkpoint(bytes, entries, &held)?)),
             None => None,
         };
-        let outcome = self.write(entries, covered);
-        match &outcome {
-            Ok(()) => self.held = held,
-            Err(error) => self.stopped = Some(error.to_string()),
+        let outcome = self.write(entries, covered, held);
+        self.stop_on_error(outcome)
+    }
+
+    /// Adds entries and their checkpoint, and brings the folder up to it at once: for entries that are durable elsewhere.
+    ///
+    /// # Errors
+    /// As [`LogFiles::append`].
+    pub(crate) fn append_settled(
+        &mut self,
+        start: u64,
+        entries: &[Arc<[u8]>],
+        checkpoint: &[u8],
+    ) -> Result<(), StoreError> {
+        if !self.ahead.is_empty() {
+            self.append(start, entries, Some(checkpoint))?;
+            return self.settle();
         }
-        outcome
+        self.check_running()?;
+        let held = self.check_append(start, entries)?;
+        let head = self.check_checkpoint(checkpoint, entries, &held)?;
+        if head.size < held.size() {
+            self.append(start, entries, Some(checkpoint))?;
+            return self.settle();
+        }
+        self.pending = None;
+        let outcome = self.export_up_to(entries, checkpoint, head);
+        self.held = held;
+        self.stop_on_error(outcome)
+    }
+
+    /// Brings the folder up to the newest checkpoint; durable when it returns. Costs about ten syncs, so it is done when there is time.
+    ///
+    /// # Errors
+    /// Damage, or the disk failed; then nothing more is written until the files are opened again.
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.check_running()?;
+        let outcome = match self.pending.take() {
+            Some((checkpoint, head)) => self.export_up_to(&[], &checkpoint, head),
+            None => Ok(()),
+        };
+        self.stop_on_error(outcome)
     }
 
     /// Returns the log.
@@ -135,9 +183,10 @@ impl LogFiles {
         self.edge.head()
     }
 
-    /// Returns the bytes of the checkpoint of the export.
+    /// Returns the bytes of the newest checkpoint.
     pub fn checkpoint(&self) -> Option<&[u8]> {
-        self.checkpoint.as_deref()
+        let pending = self.pending.as_ref().map(|(bytes, _)| bytes);
+        pending.or(self.checkpoint.as_ref()).map(Vec::as_slice)
     }
 
     /// Returns what was cut off the entries ahead of the checkpoint when the files were opened; they are to be fetched again.
@@ -175,7 +224,7 @@ impl LogFiles {
         Ok(found)
     }
 
-    /// Returns the bytes of a file of the export, or of a narrower tile or bundle that a wider one has replaced; `None` when there is none.
+    /// Returns the bytes of a file of the export in the folder, or of a narrower tile or bundle that a wider one has replaced; `None` when there is none.
     ///
     /// # Errors
     /// Damage, or the disk failed.
@@ -218,7 +267,7 @@ impl LogFiles {
         TileHashes::new(self, self.edge.size())
     }
 
-    /// Writes a complete export of the log, up to its checkpoint, into an empty or new folder.
+    /// Writes a complete export of the log, up to its newest checkpoint, into an empty or new folder.
     ///
     /// # Errors
     /// There is no checkpoint yet, the folder is not empty, or a file is damaged.
@@ -229,9 +278,8 @@ impl LogFiles {
                 path: self.folder.join("checkpoint"),
             });
         };
-        let size = self.edge.size();
         write_export(&self.origin, checkpoint, to, &mut |start, count| {
-            self.range(start, count.min(size.saturating_sub(start)), EXPORT_BYTES_MAX)
+            self.range(start, count, EXPORT_BYTES_MAX)
         })
     }
 
@@ -276,7 +324,11 @@ impl LogFiles {
     ) -> Result<TreeHead, StoreError> {
         let checkpoint = checkpoint_of(bytes, &self.origin, &self.folder)?;
         let size = checkpoint.head.size;
-        if size < self.edge.size() || size > held.size() {
+        let newest = self
+            .pending
+            .as_ref()
+            .map_or(self.edge.size(), |(_, head)| head.size);
+        if size < newest || size > held.size() {
             return Err(StoreError::CheckpointSize {
                 origin: self.origin.clone(),
                 expected: held.size(),
@@ -299,19 +351,71 @@ impl LogFiles {
         Ok(checkpoint.head)
     }
 
-    /// Writes what was checked.
-    fn write(&mut self, entries: &[Arc<[u8]>], covered: Option<(&[u8], TreeHead)>) -> Result<(), StoreError> {
-        let Some((checkpoint, head)) = covered else {
-            if entries.is_empty() {
-                return Ok(());
-            }
-            return self.ahead.append(entries);
-        };
-        let old = self.edge.size();
-        let held = self.ahead.next() + entries.len() as u64;
-        if !(self.ahead.is_empty() && head.size == held || entries.is_empty()) {
-            self.ahead.append(entries)?;
+    fn check_running(&self) -> Result<(), StoreError> {
+        match &self.stopped {
+            None => Ok(()),
+            Some(why) => Err(StoreError::Stopped {
+                path: self.folder.clone(),
+                why: why.clone(),
+            }),
         }
+    }
+
+    fn stop_on_error(&mut self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+        if let Err(error) = &outcome {
+            self.stopped = Some(error.to_string());
+        }
+        outcome
+    }
+
+    /// Writes what was checked.
+    fn write(
+        &mut self,
+        entries: &[Arc<[u8]>],
+        covered: Option<(&[u8], TreeHead)>,
+        held: Frontier,
+    ) -> Result<(), StoreError> {
+        if entries.is_empty() && covered.is_none_or(|(bytes, _)| self.checkpoint() == Some(bytes)) {
+            return Ok(());
+        }
+        if let Some((checkpoint, head)) = covered
+            && self.ahead.is_empty()
+            && head.size == held.size()
+            && entries.len() as u64 >= SETTLE_ENTRIES
+        {
+            self.export_up_to(entries, checkpoint, head)?;
+            self.pending = None;
+            self.held = held;
+            return Ok(());
+        }
+        self.ahead
+            .append(entries, covered.map_or(&[], |(checkpoint, _)| checkpoint))?;
+        self.held = held;
+        if let Some((checkpoint, head)) = covered {
+            self.pending = Some((checkpoint.to_vec(), head));
+        }
+        match self.pending.take() {
+            Some((checkpoint, head))
+                if head.size.saturating_sub(self.edge.size()) >= SETTLE_ENTRIES
+                    || self.ahead.bytes() >= SETTLE_BYTES =>
+            {
+                self.export_up_to(&[], &checkpoint, head)
+            }
+            pending => {
+                self.pending = pending;
+                Ok(())
+            }
+        }
+    }
+
+    /// Brings the folder up to a checkpoint, from the entries that wait and those being appended.
+    fn export_up_to(
+        &mut self,
+        entries: &[Arc<[u8]>],
+        checkpoint: &[u8],
+        head: TreeHead,
+    ) -> Result<(), StoreError> {
+        let old = self.edge.size();
         let temporary = self.data.temporary();
         while self.edge.size() < head.size {
             let at = self.edge.size();
@@ -526,7 +630,7 @@ fn remove_leftovers(folder: &Path, size: u64) -> Result<(), StoreError> {
 
 /// Reads what waits beside an export of a size, without changing it: how many entries, and what is damaged.
 pub(crate) fn read_ahead(path: PathBuf, size: u64) -> Result<(u64, Option<Damage>), StoreError> {
-    let (ahead, cut) = Ahead::read_only(path, size, &mut |_, _| {})?;
+    let (ahead, _, cut) = Ahead::read_only(path, size, &mut |_, _| {})?;
     Ok((ahead.next().saturating_sub(size), cut))
 }
 

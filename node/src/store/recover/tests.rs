@@ -50,10 +50,53 @@ fn a_crash_between_any_two_steps_of_writing_is_taken_up_again() {
         (2000, 2000, 10)
     );
     own.publish(&f.checkpoint(2000)).unwrap();
+    own.settle().unwrap();
     own.publish(&f.checkpoint(2000)).unwrap();
+    own.settle().unwrap();
     assert_eq!(own.files.exported(), head(2000));
     drop(own);
     assert_eq!(open(&f).unwrap().files.exported(), head(2000));
+}
+
+#[test]
+fn a_checkpoint_that_was_only_published_is_signed_again_after_a_crash() {
+    let f = Fixture::new();
+    let mut own = own_store(&f, 10);
+    own.log.append_batch(10, &entries(10, 12), &[]).unwrap();
+    own.lock.advance(head(12)).unwrap();
+    own.publish(&f.checkpoint(12)).unwrap();
+    assert_eq!(
+        (own.checkpoint(), own.files.exported()),
+        (Some(f.checkpoint(12).as_slice()), head(10))
+    );
+    drop(own);
+    let mut own = open(&f).unwrap();
+    assert_eq!(
+        (own.tail, own.lock.head(), own.files.exported()),
+        (head(12), head(12), head(10))
+    );
+    own.publish(&f.checkpoint(12)).unwrap();
+    own.settle().unwrap();
+    assert_eq!(own.files.exported(), head(12));
+}
+
+#[test]
+fn only_a_checkpoint_of_the_head_in_the_lock_is_published() {
+    let f = Fixture::new();
+    let mut own = own_store(&f, 10);
+    let forged = TreeHead {
+        size: 10,
+        root: head(9).root,
+    };
+    assert_matches!(
+        own.publish(&f.signed(forged)),
+        Err(StoreError::HeadContradiction { .. })
+    );
+    assert_matches!(
+        own.publish(&f.checkpoint(9)),
+        Err(StoreError::HeadContradiction { .. })
+    );
+    assert_matches!(own.publish(&f.checkpoint(11)), Err(StoreError::LockBehind { .. }));
 }
 
 #[test]
@@ -108,6 +151,7 @@ fn a_lock_older_than_the_checkpoint_stops_the_log() {
             .unwrap();
         own.lock.advance(head(size)).unwrap();
         own.publish(&f.checkpoint(size)).unwrap();
+        own.settle().unwrap();
     }
     drop(own);
     fs::write(&path, older).unwrap();
@@ -219,6 +263,7 @@ fn damaged_files_are_kept_and_written_again_from_the_log() {
             "{name}"
         );
         own.publish(&f.checkpoint(700)).unwrap();
+        own.settle().unwrap();
         drop(own);
         assert_eq!(contents(&folder), whole, "{name}");
     }

@@ -1,8 +1,8 @@
-//! Entries of a replica that no checkpoint held here covers yet: an append-only file beside the export, never part of it.
+//! Entries that are not in the export yet: an append-only file beside it, never part of it.
 //!
-//! While a node catches up, ranges arrive whose only checkpoint is that of a much larger log. They are verified, but cannot stand in
-//! an export. They wait here, one synced write per range, and move into bundles when a checkpoint is reached. Whatever is
-//! lost here is fetched again. File form: `schemas/spec/store.md`.
+//! Each append is one block and one sync, where the export itself needs about ten; and while a node catches up, ranges arrive whose only
+//! checkpoint is that of a much larger log, so that they cannot stand in an export at all. From here they move into bundles and tiles
+//! when a checkpoint covers them. Whatever is lost here is fetched again. File form: `schemas/spec/store.md`.
 
 use super::super::durable;
 use super::super::error::{Damage, DamageKind, StoreError};
@@ -16,8 +16,8 @@ use tally_schemas::limits::ENTRY_BYTES_MAX;
 
 /// The version of a block.
 const VERSION: u8 = 1;
-/// Version, first index, count, bytes, checksum.
-const HEADER_BYTES: usize = 1 + 8 + 4 + 4 + 8;
+/// Version, first index, count of entries, bytes of entries, bytes of the checkpoint, checksum.
+const HEADER_BYTES: usize = 1 + 8 + 4 + 4 + 4 + 8;
 /// The most bytes of one block that are read: what the largest batch of entries can have, and some room.
 const BLOCK_BYTES_MAX: usize = 128 * 1024 * 1024;
 
@@ -42,13 +42,13 @@ impl Ahead {
         path: PathBuf,
         from: u64,
         visit: &mut dyn FnMut(u64, &Arc<[u8]>),
-    ) -> Result<(Self, Option<Damage>), StoreError> {
-        let (ahead, damage) = Self::read_only(path, from, visit)?;
+    ) -> Result<Opened, StoreError> {
+        let (ahead, newest, damage) = Self::read_only(path, from, visit)?;
         if let (Some(_), Some(file)) = (&damage, &ahead.file) {
             let shorten = file.set_len(ahead.end).and_then(|()| file.sync_data());
             shorten.map_err(StoreError::io("shorten", &ahead.path))?;
         }
-        Ok((ahead, damage))
+        Ok((ahead, newest, damage))
     }
 
     /// Reads the file without changing it.
@@ -56,7 +56,7 @@ impl Ahead {
         path: PathBuf,
         from: u64,
         visit: &mut dyn FnMut(u64, &Arc<[u8]>),
-    ) -> Result<(Self, Option<Damage>), StoreError> {
+    ) -> Result<Opened, StoreError> {
         let mut ahead = Self {
             path,
             file: None,
@@ -65,12 +65,13 @@ impl Ahead {
             end: 0,
         };
         if !ahead.path.exists() {
-            return Ok((ahead, None));
+            return Ok((ahead, None, None));
         }
         let mut file = ahead.open_file()?;
         let io = StoreError::io("read", &ahead.path);
         let length = file.metadata().map_err(io)?.len();
         let mut cut = None;
+        let mut newest = None;
         while ahead.end < length {
             match read_block(&mut file) {
                 Ok(block) if block.first <= ahead.next() => {
@@ -83,7 +84,10 @@ impl Ahead {
                         }
                         offset += 2 + entry.len() as u64;
                     }
-                    ahead.end = offset;
+                    ahead.end = offset + block.checkpoint.len() as u64;
+                    if !block.checkpoint.is_empty() {
+                        newest = Some(block.checkpoint);
+                    }
                 }
                 Ok(block) => {
                     cut = Some(format!(
@@ -101,7 +105,7 @@ impl Ahead {
         }
         let damage = cut.map(|what| Damage::new(&ahead.path, DamageKind::Altered, what, REMEDY));
         ahead.file = Some(file);
-        Ok((ahead, damage))
+        Ok((ahead, newest, damage))
     }
 
     /// Returns the index after the last entry.
@@ -114,8 +118,13 @@ impl Ahead {
         self.places.is_empty()
     }
 
-    /// Adds entries; durable when it returns.
-    pub(crate) fn append(&mut self, entries: &[Arc<[u8]>]) -> Result<(), StoreError> {
+    /// Returns how many bytes wait.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end
+    }
+
+    /// Adds entries and the newest checkpoint (or none, empty); durable when it returns.
+    pub(crate) fn append(&mut self, entries: &[Arc<[u8]>], checkpoint: &[u8]) -> Result<(), StoreError> {
         let mut body = Vec::new();
         let mut places = Vec::new();
         for entry in entries {
@@ -133,9 +142,14 @@ impl Ahead {
             got: body.len(),
             limit: BLOCK_BYTES_MAX,
         };
-        let bytes = u32::try_from(body.len()).map_err(too_large)?;
-        let count = u32::try_from(entries.len()).map_err(too_large)?;
-        let mut block = header(self.next(), count, bytes, &body);
+        let stated = Stated {
+            first: self.next(),
+            count: u32::try_from(entries.len()).map_err(too_large)?,
+            bytes: u32::try_from(body.len()).map_err(too_large)?,
+            checkpoint_bytes: u32::try_from(checkpoint.len()).map_err(too_large)?,
+        };
+        body.extend_from_slice(checkpoint);
+        let mut block = stated.header(&body);
         block.extend_from_slice(&body);
         let mut file = match self.file.take() {
             Some(file) => file,
@@ -203,42 +217,65 @@ impl Ahead {
     }
 }
 
+/// What opening gives: the entries, the newest checkpoint beside them, what was damaged.
+pub(crate) type Opened = (Ahead, Option<Vec<u8>>, Option<Damage>);
+
 struct Block {
     first: u64,
     entries: Vec<Arc<[u8]>>,
+    checkpoint: Vec<u8>,
 }
 
-fn header(first: u64, count: u32, bytes: u32, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![VERSION];
-    out.extend_from_slice(&first.to_be_bytes());
-    out.extend_from_slice(&count.to_be_bytes());
-    out.extend_from_slice(&bytes.to_be_bytes());
-    let Hash([a, b, c, d, e, f, g, h, ..]) = tagged_hash(DomainTag::STORE_RECORD, &[&out, body]);
-    out.extend_from_slice(&[a, b, c, d, e, f, g, h]);
-    out
+/// What the header of a block states.
+struct Stated {
+    first: u64,
+    count: u32,
+    bytes: u32,
+    checkpoint_bytes: u32,
+}
+
+impl Stated {
+    fn header(&self, body: &[u8]) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.first.to_be_bytes());
+        for number in [self.count, self.bytes, self.checkpoint_bytes] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        let Hash([a, b, c, d, e, f, g, h, ..]) = tagged_hash(DomainTag::STORE_RECORD, &[&out, body]);
+        out.extend_from_slice(&[a, b, c, d, e, f, g, h]);
+        out
+    }
+
+    fn parse(header: [u8; HEADER_BYTES]) -> Option<Self> {
+        let [version, rest @ ..] = header;
+        let (first, rest) = rest.split_first_chunk::<8>()?;
+        let (count, rest) = rest.split_first_chunk::<4>()?;
+        let (bytes, rest) = rest.split_first_chunk::<4>()?;
+        let (checkpoint_bytes, _) = rest.split_first_chunk::<4>()?;
+        (version == VERSION).then(|| Self {
+            first: u64::from_be_bytes(*first),
+            count: u32::from_be_bytes(*count),
+            bytes: u32::from_be_bytes(*bytes),
+            checkpoint_bytes: u32::from_be_bytes(*checkpoint_bytes),
+        })
+    }
 }
 
 fn read_block(file: &mut File) -> Result<Block, String> {
     let cut = |error: std::io::Error| format!("it ends inside the block: {error}");
-    let mut stated = [0u8; HEADER_BYTES];
-    file.read_exact(&mut stated).map_err(cut)?;
-    let [version, rest @ ..] = stated;
-    let (first, rest) = rest.split_first_chunk::<8>().ok_or("short header")?;
-    let (count, rest) = rest.split_first_chunk::<4>().ok_or("short header")?;
-    let (bytes, _) = rest.split_first_chunk::<4>().ok_or("short header")?;
-    let (first, count) = (u64::from_be_bytes(*first), u32::from_be_bytes(*count));
-    let bytes = u32::from_be_bytes(*bytes);
-    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
-    if version != VERSION || length > BLOCK_BYTES_MAX {
-        return Err(format!(
-            "version {version} with {bytes} bytes, expected version {VERSION}"
-        ));
+    let mut header = [0u8; HEADER_BYTES];
+    file.read_exact(&mut header).map_err(cut)?;
+    let stated = Stated::parse(header).ok_or_else(|| format!("its version is not {VERSION}"))?;
+    let length = u64::from(stated.bytes) + u64::from(stated.checkpoint_bytes);
+    if length > BLOCK_BYTES_MAX as u64 {
+        return Err(format!("{length} bytes, the limit is {BLOCK_BYTES_MAX}"));
     }
     let mut body = Vec::new();
-    file.take(u64::from(bytes)).read_to_end(&mut body).map_err(cut)?;
-    if body.len() != length || header(first, count, bytes, &body) != stated {
+    file.take(length).read_to_end(&mut body).map_err(cut)?;
+    if body.len() as u64 != length || stated.header(&body) != header {
         return Err("the checksum does not fit".to_owned());
     }
+    let checkpoint = body.split_off(usize::try_from(stated.bytes).unwrap_or(usize::MAX));
     let mut entries = Vec::new();
     let mut left = body.as_slice();
     while let Some((length, after)) = left.split_first_chunk::<2>() {
@@ -248,8 +285,12 @@ fn read_block(file: &mut File) -> Result<Block, String> {
         entries.push(Arc::from(entry));
         left = after;
     }
-    if !left.is_empty() || entries.len() as u64 != u64::from(count) {
-        return Err(format!("{} entries, expected {count}", entries.len()));
+    if !left.is_empty() || entries.len() as u64 != u64::from(stated.count) {
+        return Err(format!("{} entries, expected {}", entries.len(), stated.count));
     }
-    Ok(Block { first, entries })
+    Ok(Block {
+        first: stated.first,
+        entries,
+        checkpoint,
+    })
 }

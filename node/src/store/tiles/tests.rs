@@ -16,8 +16,9 @@ fn log_of(f: &Fixture, sizes: &[u64]) -> LogFiles {
     let mut log = open(f).unwrap();
     for size in sizes {
         let start = log.head().size;
-        log.append(start, &entries(start, *size), Some(&f.checkpoint(*size)))
-            .unwrap();
+        let more = entries(start, *size);
+        log.append(start, &more, Some(&f.checkpoint(*size))).unwrap();
+        log.settle().unwrap();
     }
     log
 }
@@ -46,8 +47,27 @@ fn the_folder_is_exactly_an_export_after_every_call() {
         1, 2, 3, 255, 256, 257, 300, 511, 512, 768, 1100, 1101, 5000, 5120, 5121,
     ] {
         let start = log.head().size;
-        log.append(start, &entries(start, size), Some(&f.checkpoint(size)))
-            .unwrap();
+        let before = log.exported().size;
+        let more = entries(start, size);
+        log.append(start, &more, Some(&f.checkpoint(size))).unwrap();
+        let exported = log.exported().size;
+        assert_eq!(
+            exported,
+            if size - before < SETTLE_ENTRIES {
+                before
+            } else {
+                size
+            }
+        );
+        if exported > 0 {
+            assert_eq!(
+                contents(log.folder()),
+                expected_export(&f, exported),
+                "size {size}"
+            );
+        }
+        assert_eq!(log.checkpoint(), Some(f.checkpoint(size).as_slice()));
+        log.settle().unwrap();
         assert_eq!(contents(log.folder()), expected_export(&f, size), "size {size}");
         assert_eq!((log.head(), log.exported()), (head(size), head(size)));
         let mut seen = Vec::new();
@@ -78,6 +98,7 @@ fn opening_hands_out_every_entry_and_goes_on_where_it_was() {
     assert_eq!(seen, entries(0, 300));
     log.append(300, &entries(300, 520), Some(&f.checkpoint(520)))
         .unwrap();
+    log.settle().unwrap();
     assert_eq!(contents(log.folder()), expected_export(&f, 520));
     assert_eq!(log.range(250, 100, usize::MAX).unwrap(), entries(250, 350));
     assert_eq!(log.range(510, 100, usize::MAX).unwrap(), entries(510, 520));
@@ -93,6 +114,7 @@ fn a_new_cosignature_replaces_the_checkpoint_only() {
     let mut more = f.checkpoint(10);
     more.extend_from_slice("\u{2014} witness.example S/Sh9AAAAAA=\n".as_bytes());
     log.append(10, &[], Some(&more)).unwrap();
+    log.settle().unwrap();
     let mut expected = expected_export(&f, 10);
     expected.insert("checkpoint".to_owned(), more.clone());
     assert_eq!(contents(log.folder()), expected);
@@ -208,6 +230,7 @@ fn a_crash_before_the_checkpoint_leaves_the_old_log() {
     verify_export(&Folder(folder.clone()), &f.log_key(), |_| {}).unwrap();
     log.append(200, &entries(200, 600), Some(&f.checkpoint(600)))
         .unwrap();
+    log.settle().unwrap();
     assert_eq!(contents(&folder), expected_export(&f, 600));
 }
 
@@ -248,11 +271,64 @@ fn entries_ahead_of_the_checkpoint_wait_beside_the_export() {
     let mut log = open(&f).unwrap();
     assert_eq!((log.head(), log.exported()), (head(1000), head(950)));
     log.append(1000, &[], Some(&f.checkpoint(1000))).unwrap();
+    log.settle().unwrap();
     assert_eq!(contents(log.folder()), expected_export(&f, 1000));
     assert_eq!(fs::metadata(f.data.ahead(&f.origin)).unwrap().len(), 0);
     log.append(1000, &entries(1000, 1001), None).unwrap();
     drop(log);
     assert_eq!(open(&f).unwrap().head(), head(1001));
+}
+
+#[test]
+fn what_was_not_settled_is_durable_and_in_the_folder_after_opening() {
+    let f = Fixture::new();
+    let mut log = log_of(&f, &[300]);
+    for size in [301, 310, 311] {
+        let start = log.head().size;
+        log.append(start, &entries(start, size), Some(&f.checkpoint(size)))
+            .unwrap();
+    }
+    log.append(311, &entries(311, 320), None).unwrap();
+    assert_eq!(contents(log.folder()), expected_export(&f, 300));
+    let to = f.dir.path().join("export");
+    log.export(&to).unwrap();
+    assert_eq!(
+        contents(&to),
+        expected_export(&f, 311),
+        "an export is of the newest checkpoint"
+    );
+    assert_matches!(
+        log.append(320, &[], Some(&f.checkpoint(310))),
+        Err(StoreError::CheckpointSize { got: 310, .. })
+    );
+    drop(log);
+    let waiting = fs::read(f.data.ahead(&f.origin)).unwrap();
+    let log = open(&f).unwrap();
+    assert_eq!((log.head(), log.exported()), (head(320), head(311)));
+    assert_eq!(contents(log.folder()), expected_export(&f, 311));
+    drop(log);
+    // As if the file beside the folder had not been emptied before a crash.
+    fs::write(f.data.ahead(&f.origin), waiting).unwrap();
+    let log = open(&f).unwrap();
+    assert_eq!((log.head(), log.exported()), (head(320), head(311)));
+}
+
+#[test]
+fn a_checkpoint_whose_entries_were_cut_off_is_not_taken() {
+    let f = Fixture::new();
+    let mut log = log_of(&f, &[10]);
+    log.append(10, &entries(10, 20), Some(&f.checkpoint(20))).unwrap();
+    let first = fs::metadata(f.data.ahead(&f.origin)).unwrap().len();
+    log.append(20, &entries(20, 30), None).unwrap();
+    log.append(30, &[], Some(&f.checkpoint(30))).unwrap();
+    drop(log);
+    let path = f.data.ahead(&f.origin);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[usize::try_from(first).unwrap() + 30] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let log = open(&f).unwrap();
+    assert_eq!((log.head(), log.exported()), (head(20), head(20)));
+    assert!(log.cut().is_some());
 }
 
 #[test]
@@ -269,6 +345,7 @@ fn a_wrong_checkpoint_over_entries_ahead_is_refused() {
         Err(StoreError::RootMismatch { size: 40, .. })
     );
     log.append(50, &[], Some(&f.checkpoint(40))).unwrap();
+    log.settle().unwrap();
     assert_eq!(contents(log.folder()), expected_export(&f, 40));
 }
 
