@@ -1,6 +1,7 @@
 //! What the event decoder refuses beyond the types of single fields.
 #![cfg(test)]
 
+use tally_schemas::event::personal::find_in_event;
 use tally_schemas::event::{Commitment, Event, Text};
 use tally_schemas::json::Json;
 
@@ -94,4 +95,73 @@ fn refuses_data_items_whose_numbers_do_not_rise() {
         let error = filed(numbers).unwrap_err();
         assert!(error.contains("expected rising numbers"), "{error}");
     }
+}
+
+#[test]
+fn finds_personal_numbers_wherever_a_person_writes() {
+    let commit = "ab".repeat(32);
+    let attachments =
+        format!(r#"[{{"commit":"{commit}","length":1,"mediaType":"text/plain","name":"13800138000.txt"}}]"#);
+    let event = event_with(&[
+        ("docNo", r#""11010519491231002X""#),
+        ("externalRef", r#"{"number":"13800138000","system":"a 13800138000"}"#),
+        (
+            "legalBasis",
+            r#"[{"act":"a","article":"1"},{"act":"13800138000","article":"6222021234567890128"}]"#,
+        ),
+        ("attachments", &attachments),
+        (
+            "signers",
+            r#"[{"officer":"11010519490101003-","post":"clerk","roles":["drafter"]},{"post":"13800138000","roles":["approver"]}]"#,
+        ),
+        (
+            "body",
+            r#"{"reason":"call 138-0013-8000 or pay to 6222 0212 3456 7890 128"}"#,
+        ),
+    ])
+    .unwrap();
+    let found: Vec<String> = find_in_event(&event)
+        .iter()
+        .map(|find| format!("{} {}", find.field, find.span.kind.as_str()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "docNo identity-card",
+            "externalRef.number mobile-number",
+            "externalRef.system mobile-number",
+            "legalBasis[1].act mobile-number",
+            "legalBasis[1].article bank-card",
+            "attachments[0].name mobile-number",
+            "signers[1].post mobile-number",
+            "body.reason mobile-number",
+            "body.reason bank-card",
+        ]
+    );
+}
+
+#[test]
+fn finds_personal_numbers_inside_lists_and_in_kinds_it_does_not_know() {
+    let fields = |event: Event| -> Vec<String> {
+        let found = find_in_event(&event).into_iter();
+        found.map(|find| find.field).collect()
+    };
+    let asked = event_with(&[
+        ("kind", r#""request.supplement-asked""#),
+        ("body", r#"{"missing":["map","phone 13800138000"]}"#),
+    ]);
+    assert_eq!(fields(asked.unwrap()), ["body.missing[1]"]);
+    let unknown = event_with(&[
+        ("kind", r#""hearing.convened""#),
+        ("body", r#"{"who":[{"tel":"13800138000"}]}"#),
+    ]);
+    assert_eq!(fields(unknown.unwrap()), ["body.who[0].tel"]);
+}
+
+#[test]
+fn does_not_look_into_hashes_and_commitments() {
+    let commit = "13800138000".repeat(6)[..64].to_owned();
+    let body = format!(r#"{{"reason":{{"commit":"{commit}","length":3,"mediaType":"text/plain"}}}}"#);
+    let event = event_with(&[("body", &body), ("corrects", &format!("\"{commit}\""))]).unwrap();
+    assert_eq!(find_in_event(&event), []);
 }

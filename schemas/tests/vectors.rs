@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use tally_schemas::FormatError;
 use tally_schemas::entry::Entry;
+use tally_schemas::event::personal::find_in_event;
 use tally_schemas::event::{CaseKind, Event, Kind, Text};
 use tally_schemas::genesis::Genesis;
 use tally_schemas::governance::Governance;
@@ -144,6 +145,13 @@ fn the_event_vectors_cover_what_events_can_be() {
             .iter()
             .any(|(_, text)| matches!(text, Text::Detached(_)))
     });
+}
+
+#[test]
+fn event_vectors_hold_no_personal_numbers() {
+    for event in events() {
+        assert_eq!(find_in_event(&event), [], "{}", event.kind.as_str());
+    }
 }
 
 #[test]

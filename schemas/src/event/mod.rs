@@ -10,6 +10,7 @@ pub mod finding;
 pub mod kind;
 pub mod matter;
 pub mod parts;
+pub mod personal;
 pub mod request;
 pub mod roster;
 pub mod task;
