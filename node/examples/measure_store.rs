@@ -36,9 +36,10 @@ fn report(what: &str, batch: usize, outcome: &(f64, Vec<Duration>), raw: f64) {
     let (rate, took) = outcome;
     let at = |percent: usize| took.get(took.len() * percent / 100).copied().unwrap_or_default();
     println!(
-        "{what:<44} {:>9.0}/s  {:>6.2} of fdatasync  p50 {:>8.0} us  p99 {:>8.0} us",
+        "{what:<44} {:>9.0}/s  {:>6.2} of fdatasync  p10 {:>7.0} us  p50 {:>7.0} us  p99 {:>7.0} us",
         rate * batch as f64,
         rate / raw,
+        at(10).as_secs_f64() * 1e6,
         at(50).as_secs_f64() * 1e6,
         at(99).as_secs_f64() * 1e6
     );
