@@ -1,0 +1,241 @@
+//! Turns the clocks of a case into days: when each started, when it is due, how it stands.
+
+use super::clocks::{self, CaseClock, Limit};
+use super::source::AsOf;
+use super::state::{CaseState, Fact};
+use crate::rules::clock::{ExtensionDecision, ExtensionFacts, SupplementEnd, SupplementFacts};
+use crate::rules::receipt::{Receipt, ReceiptFacts};
+use crate::rules::{Due, LayeredCalendar, Moment, Status, Terms, compute};
+use tally_schemas::event::EventKind;
+use tally_schemas::id::DepartmentId;
+use tally_schemas::profile::{DayUnit, Profile, Start};
+use tally_schemas::time::Date;
+
+/// A clock with its days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed {
+    /// The clock.
+    pub clock: CaseClock,
+    /// What its start is.
+    pub start: Start,
+    /// Sent, available, received: for a clock that starts with receipt.
+    pub receipt: Option<Receipt>,
+    /// The due date; none where the profile sets no such limit, or the start is not known to have come.
+    pub due: Option<Due>,
+    /// How the step stands against it.
+    pub status: Option<Status>,
+    /// Due date and standing if what was available counts as received.
+    pub if_deemed: Option<(Due, Status)>,
+    /// The day on which the step was done or fell away.
+    pub ended_on: Option<Date>,
+}
+
+impl Timed {
+    /// Returns the last day, by the reading that counts.
+    pub fn date(&self) -> Option<Date> {
+        self.due.as_ref().and_then(Due::date)
+    }
+
+    /// Says whether the step still waits.
+    pub fn is_running(&self) -> bool {
+        self.clock.ended.is_none()
+    }
+
+    /// Says whether the step is or was late.
+    pub fn is_late(&self) -> bool {
+        self.status.is_some_and(|status| status.is_late())
+    }
+
+    /// Says whether lateness is excused: the newest decision on a reason given accepts it.
+    pub fn is_excused(&self) -> bool {
+        let decisions = self.clock.explanations.iter();
+        let newest = decisions.filter_map(|explanation| explanation.decision).next_back();
+        newest.is_some_and(|(_, accepted)| accepted)
+    }
+}
+
+/// Returns every clock of a case with its days, in the order in which they started.
+pub fn of(state: &CaseState, asof: &AsOf<'_>) -> Vec<Timed> {
+    let clocks = clocks::of(state, asof.registry());
+    clocks
+        .into_iter()
+        .filter_map(|clock| timed(clock, state, asof))
+        .collect()
+}
+
+/// What a clock's days are counted with.
+struct Setting<'a> {
+    state: &'a CaseState,
+    asof: &'a AsOf<'a>,
+    owes: DepartmentId,
+    profile: &'a Profile,
+    calendar: &'a LayeredCalendar,
+}
+
+impl Setting<'_> {
+    fn day(&self, fact: &Fact) -> Date {
+        self.asof.done_on(fact)
+    }
+
+    /// Returns the instants at which the one who owes could know the start.
+    fn receipt_facts(&self, start: &Fact, owes: &[DepartmentId]) -> ReceiptFacts {
+        let received = owes
+            .iter()
+            .filter_map(|department| self.asof.received_at(start, department));
+        let arrival = self.asof.source.arrival(&start.entry.event);
+        ReceiptFacts {
+            sent: Some(start.recorded),
+            available: arrival.and_then(|arrival| arrival.available),
+            received: received.min(),
+        }
+    }
+
+    /// Returns the receipt, moved forward to the day that the addressee itself states in an acknowledgement.
+    fn receipt(&self, start: &Fact, owes: &[DepartmentId]) -> Option<Receipt> {
+        let facts = self.receipt_facts(start, owes);
+        let mut receipt = Receipt::find(&facts, self.profile, self.calendar).ok()?;
+        let stated = self
+            .state
+            .facts_of(EventKind::RequestAcknowledged)
+            .filter(|fact| owes.contains(&fact.by) && start.kind == EventKind::RequestFiled)
+            .filter_map(|fact| fact.event.body.date("receivedOn"))
+            .min();
+        if let Some(stated) = stated {
+            receipt.received = Some(receipt.received.map_or(stated, |day| day.min(stated)));
+        }
+        Some(receipt)
+    }
+
+    fn supplements(&self, clock: &CaseClock) -> Vec<SupplementFacts> {
+        let found = clock.supplements.iter().filter_map(|supplement| {
+            let asked = self.state.fact(supplement.asked)?;
+            let ended = match supplement.ended {
+                None => None,
+                Some((event, completed)) => {
+                    let fact = self.state.fact(event)?;
+                    let received = self.asof.received_on(fact, &self.owes);
+                    let day = received.unwrap_or_else(|| self.day(fact));
+                    Some(if completed {
+                        SupplementEnd::Completed(day)
+                    } else {
+                        SupplementEnd::Lapsed(self.day(fact))
+                    })
+                }
+            };
+            Some(SupplementFacts {
+                asked: self.day(asked),
+                ended,
+            })
+        });
+        found.collect()
+    }
+
+    fn extensions(&self, clock: &CaseClock) -> Vec<ExtensionFacts> {
+        let found = clock.extensions.iter().filter_map(|extension| {
+            let filed = self.state.fact(extension.requested)?;
+            let decision = match extension.decision {
+                None => ExtensionDecision::Pending,
+                Some((_, false)) => ExtensionDecision::Declined,
+                Some((event, true)) => ExtensionDecision::Consented(self.day(self.state.fact(event)?)),
+            };
+            let notified = extension.notified.and_then(|event| self.state.fact(event));
+            Some(ExtensionFacts {
+                filed: self.day(filed),
+                days: u32::try_from(extension.days).unwrap_or(0),
+                decision,
+                notified: notified.map(|fact| self.day(fact)),
+            })
+        });
+        found.collect()
+    }
+}
+
+fn timed(clock: CaseClock, state: &CaseState, asof: &AsOf<'_>) -> Option<Timed> {
+    let start = state.fact(clock.start)?;
+    // Where nobody is there to owe the step, it is counted as for the one who opened the case.
+    let owes = clock.owes.first().unwrap_or(&state.owner).clone();
+    let setting = Setting {
+        state,
+        asof,
+        profile: asof.profile_of(&owes)?,
+        calendar: asof.calendar_of(&owes)?,
+        owes,
+    };
+    let ended = clock.ended.and_then(|ended| state.fact(ended.by));
+    let ended_on = ended.map(|fact| setting.day(fact));
+    let moment = match (clock.ended, ended_on) {
+        (Some(ended), Some(day)) if ended.done => Some(Moment::Done(day)),
+        (Some(_), _) => None,
+        (None, _) => Some(Moment::AsOf(asof.today(&setting.owes))),
+    };
+    let stands = |due: &Due| moment.map(|moment| due.status(moment, setting.calendar));
+    let mut receipt = None;
+    let mut if_deemed = None;
+    let (start_kind, due) = match (clock.limit, clock.date) {
+        (Limit::Stated(stated), date) => {
+            let due = date.map(|date| {
+                let from = setting.day(start);
+                Due::stated(
+                    from,
+                    date,
+                    stated.owes(),
+                    DayUnit::WorkingDays,
+                    setting.profile,
+                    setting.calendar,
+                )
+            });
+            (Start::Recorded, due)
+        }
+        (Limit::Clock(id), date) => {
+            let rule = setting.profile.clock(id)?;
+            let (supplements, extensions) = (setting.supplements(&clock), setting.extensions(&clock));
+            let terms = Terms {
+                profile: setting.profile,
+                clock: id,
+                calendar: setting.calendar,
+                supplements: &supplements,
+                extensions: &extensions,
+                promised_days: asof.promised_days(state).filter(|_| rule.start == Start::Receipt),
+            };
+            let from = match rule.start {
+                Start::Receipt => {
+                    receipt = setting.receipt(start, &clock.owes);
+                    receipt.as_ref().and_then(|receipt| receipt.received)
+                }
+                Start::Occurrence => {
+                    let occurred = start.event.body.date("occurred");
+                    Some(occurred.unwrap_or_else(|| setting.day(start)))
+                }
+                Start::Answer | Start::Recorded => Some(setting.day(start)),
+            };
+            let count = |from: Date| match date {
+                Some(date) => Some(Due::stated(
+                    from,
+                    date,
+                    rule.owes,
+                    rule.limit.unit,
+                    setting.profile,
+                    setting.calendar,
+                )),
+                // A calendar in which a count does not end gives no date.
+                None => compute(&terms, from).ok().flatten(),
+            };
+            let deemed = receipt.as_ref().and_then(|receipt| receipt.deemed);
+            if_deemed = deemed.and_then(count).and_then(|due| {
+                let status = stands(&due)?;
+                Some((due, status))
+            });
+            (rule.start, from.and_then(count))
+        }
+    };
+    let status = due.as_ref().and_then(stands);
+    Some(Timed {
+        clock,
+        start: start_kind,
+        receipt,
+        due,
+        status,
+        if_deemed,
+        ended_on,
+    })
+}
