@@ -4,6 +4,7 @@
 //! Decoders accept exactly one byte form, refuse lengths over their limit before allocating, and never panic (I11).
 //! Nothing here hashes, signs, reads a clock or does I/O: hashes and keys are opaque values handed in by `tally-ledger`.
 
+pub mod api;
 pub mod calendar;
 pub mod checkpoint;
 pub mod codec;
@@ -29,5 +30,6 @@ pub mod shipped;
 pub mod statement;
 pub mod tile;
 pub mod time;
+pub mod token;
 
 pub use error::FormatError;
