@@ -470,3 +470,26 @@ fn a_tick_states_what_arrived() {
     assert_eq!(arrival.received.get(&civil), Some(&driver.now));
     driver.assert_equal();
 }
+
+#[test]
+fn an_identity_card_number_in_a_reason_is_refused_unless_a_reason_is_given() {
+    let mut driver = Driver::new();
+    let body = APPLICATION.replace(r#""basis":"duty""#, r#""basis":"see 11010519491231002X""#);
+    let event = driver.event("housing", EventKind::RequestFiled, None, &["civil"], &body);
+    let note = driver.sign(&event);
+    assert_eq!(
+        driver.submit(0, note.clone()).unwrap_err().code,
+        "personal-number"
+    );
+    driver.ticket += 1;
+    let ticket = driver.ticket;
+    driver.input(
+        0,
+        Input::Submit {
+            ticket,
+            note,
+            personal_override: Some("a sample number".to_owned()),
+        },
+    );
+    assert!(driver.replies.remove(&ticket).unwrap().is_ok());
+}

@@ -4,6 +4,7 @@ use crate::authority::Void;
 use crate::cases::verdict::NextAct;
 use crate::world::World;
 use std::collections::BTreeMap;
+use tally_schemas::event::personal::find_in_event;
 use tally_schemas::event::{Event, EventKind};
 use tally_schemas::id::CaseId;
 use tally_schemas::json::Json;
@@ -122,8 +123,19 @@ impl From<Void> for Refusal {
 
 /// Stops personal numbers in inline text, which can never be erased from a log.
 pub(super) fn stop_personal(event: &Event) -> Result<(), Refusal> {
-    let _ = event;
-    Ok(())
+    let found = find_in_event(event);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<String> = found
+        .iter()
+        .map(|find| format!("{} in {}", find.span.kind.as_str(), find.field))
+        .collect();
+    let what = format!(
+        "personal numbers in inline text: {}; detach the text, or submit with a reason why it must stand",
+        places.join(", ")
+    );
+    Err(Refusal::refused("personal-number", what))
 }
 
 /// Stops a new own act against a clear rule of the law; the same act recorded from paper is let pass and flagged.
