@@ -67,6 +67,9 @@ struct Open {
     tickets: Vec<(Ticket, u64, EventId)>,
 }
 
+/// A check that was asked for: log, entry, line, key.
+type Asked = (LogNo, u64, usize, [u8; 32]);
+
 /// What the disk kept of a log: entries from where the replica stands, and the newest checkpoint.
 type Kept = (Vec<Vec<u8>>, Vec<u8>);
 
@@ -78,6 +81,7 @@ pub struct Replica {
     checkpoints: BTreeMap<LogNo, VerifiedCheckpoint>,
     ahead: BTreeMap<LogNo, BTreeMap<u64, Frame>>,
     checks: BTreeMap<u64, Check>,
+    asked: BTreeSet<Asked>,
     next_job: u64,
     submissions: BTreeMap<u64, submit::Submission>,
     next_submission: u64,
@@ -103,6 +107,7 @@ impl Replica {
             checkpoints: BTreeMap::new(),
             ahead: BTreeMap::new(),
             checks: BTreeMap::new(),
+            asked: BTreeSet::new(),
             next_job: 0,
             submissions: BTreeMap::new(),
             next_submission: 0,
@@ -327,12 +332,8 @@ impl Replica {
     fn ask(&mut self, needs: Vec<Need>) {
         let mut jobs = Vec::new();
         for need in needs {
-            let asked = self.checks.values().any(|check| {
-                matches!(check, Check::Entry { log, index, line, key }
-                    if *log == need.log && *index == need.index && *line == need.line
-                        && key.public_key() == need.key.public_key())
-            });
-            if asked {
+            let mark = (need.log, need.index, need.line, *need.key.public_key().as_bytes());
+            if !self.asked.insert(mark) {
                 continue;
             }
             let id = self.next_job;
@@ -366,6 +367,8 @@ impl Replica {
                     line,
                     key,
                 }) => {
+                    self.asked
+                        .remove(&(log, index, line, *key.public_key().as_bytes()));
                     self.world.record_check(log, index, line, &key, result.verified);
                 }
                 Some(Check::Submission { submission, line }) => {

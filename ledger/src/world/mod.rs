@@ -74,7 +74,6 @@ pub enum WorldAlarm {
 struct Addressed {
     index: u64,
     event: EventId,
-    to: Vec<DepartmentId>,
 }
 
 /// Everything held, resolved and folded here.
@@ -87,6 +86,7 @@ pub struct World {
     places: BTreeMap<EventId, Vec<(LogNo, u64)>>,
     arrivals: BTreeMap<EventId, Arrival>,
     addressed: BTreeMap<LogNo, Vec<Addressed>>,
+    unreceived: BTreeMap<DepartmentId, BTreeSet<EventId>>,
     not_understood: BTreeSet<CaseId>,
     openings: BTreeMap<CaseId, (CaseKind, LogNo, u64)>,
     alarms: Vec<WorldAlarm>,
@@ -107,6 +107,7 @@ impl World {
             places: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             addressed: BTreeMap::new(),
+            unreceived: BTreeMap::new(),
             not_understood: BTreeSet::new(),
             openings: BTreeMap::new(),
             alarms: Vec::new(),
@@ -236,20 +237,11 @@ impl World {
 
     /// Returns events addressed to a department that its own log does not show as received yet.
     pub fn unreceived(&self, department: &DepartmentId) -> Vec<EventId> {
-        let mut found: Vec<EventId> = self
-            .addressed
-            .values()
+        self.unreceived
+            .get(department)
+            .into_iter()
             .flatten()
-            .filter(|addressed| addressed.to.contains(department))
-            .filter(|addressed| {
-                self.arrivals
-                    .get(&addressed.event)
-                    .is_some_and(|arrival| !arrival.received.contains_key(department))
-            })
-            .map(|addressed| addressed.event)
-            .collect();
-        found.sort();
-        found.dedup();
-        found
+            .copied()
+            .collect()
     }
 }

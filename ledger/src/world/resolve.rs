@@ -10,7 +10,7 @@ use crate::crypto::{NoteKey, VerifyingKey};
 use std::sync::Arc;
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::governance::{Change, Governance};
-use tally_schemas::id::{DepartmentId, EventId, Hash, NamedHead, OfficerId};
+use tally_schemas::id::{DepartmentId, EventId, Hash, NamedHead, NodeId, OfficerId};
 use tally_schemas::note::Note;
 use tally_schemas::statement::Statement;
 use tally_schemas::time::Timestamp;
@@ -491,53 +491,71 @@ impl World {
         if to.is_empty() {
             return;
         }
-        self.arrivals.entry(id).or_insert_with(|| Arrival {
-            sent: recorded,
-            ..Arrival::default()
-        });
+        if !self.arrivals.contains_key(&id) {
+            for department in &to {
+                self.unreceived.entry(department.clone()).or_default().insert(id);
+            }
+            let arrival = Arrival {
+                sent: recorded,
+                ..Arrival::default()
+            };
+            self.arrivals.insert(id, arrival);
+        }
         self.addressed
             .entry(number)
             .or_default()
-            .push(Addressed { index, event: id, to });
+            .push(Addressed { index, event: id });
     }
 
     /// Marks what an entry shows as received by its department and as available on its host.
     fn note_received(&mut self, number: LogNo, waiting: &Waiting, upto: &Vector, recorded: Timestamp) {
         let Some(log) = self.log_at(number) else { return };
         let department = log.origin.department.clone();
-        let index = waiting.header.index;
-        let before = log.upto(index).cloned().unwrap_or_default();
-        let mut covered: Vec<(EventId, bool)> = Vec::new();
+        let before = log.upto(waiting.header.index).cloned().unwrap_or_default();
+        let host = self.host(&department);
+        let mut covered: Vec<EventId> = Vec::new();
         for (other, list) in &self.addressed {
             if *other == number {
                 continue;
             }
+            let elsewhere = self
+                .log_at(*other)
+                .is_some_and(|log| self.host(&log.origin.department) != host);
             let (from, to) = (before.size(*other), upto.size(*other));
             let start = list.partition_point(|addressed| addressed.index < from);
-            for addressed in list
+            let fresh = list
                 .iter()
                 .skip(start)
-                .take_while(|addressed| addressed.index < to)
-            {
-                covered.push((addressed.event, addressed.to.contains(&department)));
+                .take_while(|addressed| addressed.index < to);
+            for addressed in fresh {
+                covered.push(addressed.event);
+                // Available means: held by another host than the author's.
+                if let Some(arrival) = self.arrivals.get_mut(&addressed.event).filter(|_| elsewhere)
+                    && arrival.available.is_none_or(|available| recorded < available)
+                {
+                    arrival.available = Some(recorded);
+                }
             }
         }
         if let Payload::Statement(Statement::Arrivals(ids)) = &waiting.payload {
-            covered.extend(ids.iter().map(|id| (*id, true)));
+            covered.extend(ids);
         }
-        for (event, is_addressee) in covered {
-            let Some(arrival) = self.arrivals.get_mut(&event) else {
-                continue;
-            };
-            let earlier = arrival.available.is_none_or(|available| recorded < available);
-            if earlier {
-                arrival.available = Some(recorded);
-            }
-            if is_addressee {
-                let first = arrival.received.entry(department.clone()).or_insert(recorded);
-                *first = (*first).min(recorded);
+        for event in covered {
+            let addressed = self
+                .unreceived
+                .get_mut(&department)
+                .is_some_and(|open| open.remove(&event));
+            if let Some(arrival) = self.arrivals.get_mut(&event).filter(|_| addressed) {
+                arrival.received.insert(department.clone(), recorded);
             }
         }
+    }
+
+    fn host(&self, department: &DepartmentId) -> Option<NodeId> {
+        let version = self.registry.newest().version;
+        self.registry
+            .department(department, version)
+            .map(|record| record.node.clone())
     }
 
     /// Returns the past that the next entry of a log would have if it named the newest resolved head of every other log.
