@@ -1,12 +1,14 @@
 //! A small founded federation and the entries of its officers, for unit tests of this crate.
 
 use crate::authority::check::administrator_right;
-use crate::authority::{Registry, RosterHistory};
+use crate::authority::{Registry, Roster, RosterHistory};
 use crate::cases::fold::{CaseEntry, CaseFold, LogNo, Vector};
-use crate::cases::state::EntryRef;
+use crate::cases::source::{Arrival, AsOf, Source};
+use crate::cases::state::{CaseState, EntryRef};
 use crate::cases::table::Guard;
 use crate::cases::table_of;
 use crate::crypto::{SigningKey, VerifyingKey, event_id, sha256, sign_note};
+use crate::projection::Numbers;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_schemas::event::{Event, EventKind, Field, FieldType};
@@ -14,6 +16,7 @@ use tally_schemas::genesis::{Administrator, DepartmentRecord, Genesis, NodeRecor
 use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId, OfficerId, Origin};
 use tally_schemas::json::Json;
 use tally_schemas::note::Note;
+use tally_schemas::number::CaseNumber;
 use tally_schemas::time::{Date, Timestamp};
 
 /// The departments of the test city and its province: id, level, parent, roles.
@@ -178,6 +181,15 @@ pub(crate) struct Draft {
     top: BTreeMap<String, Json>,
     approved: Option<bool>,
     knowing: Option<Vector>,
+    arrives: Arrives,
+}
+
+/// When an act comes to those it is addressed to.
+#[derive(Debug, Clone, Copy)]
+enum Arrives {
+    AtOnce,
+    At(Timestamp),
+    Never,
 }
 
 /// Drafts an act of a department.
@@ -190,6 +202,7 @@ pub(crate) fn act(by: &str, kind: EventKind) -> Draft {
         top: BTreeMap::new(),
         approved: None,
         knowing: None,
+        arrives: Arrives::AtOnce,
     }
 }
 
@@ -211,6 +224,12 @@ impl Draft {
         self.with(name, event.to_string())
     }
 
+    /// Sets item numbers.
+    pub(crate) fn items(self, numbers: &[u16]) -> Self {
+        let list = numbers.iter().map(|number| Json::Int(i64::from(*number)));
+        self.with("items", Json::Array(list.collect()))
+    }
+
     /// Sets the data items of an application.
     pub(crate) fn asking(self, count: u16) -> Self {
         let item = |number: u16| {
@@ -230,6 +249,24 @@ impl Draft {
     /// Sets a member of the event beside the body.
     pub(crate) fn member(mut self, name: &str, value: impl Into<Json>) -> Self {
         self.top.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Lets it come to those it is addressed to at a later time.
+    pub(crate) fn arriving(mut self, text: &str) -> Self {
+        self.arrives = Arrives::At(instant(text));
+        self
+    }
+
+    /// Lets it be available at another host without any sign that it came.
+    pub(crate) fn unseen(mut self) -> Self {
+        self.arrives = Arrives::Never;
+        self
+    }
+
+    /// Leaves out or adds the approver, whatever the kind needs.
+    pub(crate) fn approved(mut self, approved: bool) -> Self {
+        self.approved = Some(approved);
         self
     }
 
@@ -259,6 +296,10 @@ pub(crate) struct Play {
     pub(crate) entries: Vec<CaseEntry>,
     /// The time.
     pub(crate) now: Timestamp,
+    /// When acts came to those they are addressed to.
+    pub(crate) arrivals: BTreeMap<EventId, Arrival>,
+    /// The case numbers.
+    pub(crate) numbers: Numbers,
     logs: BTreeMap<DepartmentId, Log>,
     nonce: u64,
 }
@@ -278,6 +319,8 @@ impl Play {
             cases: BTreeMap::new(),
             entries: Vec::new(),
             now: instant("2026-01-05 09:00"),
+            arrivals: BTreeMap::new(),
+            numbers: Numbers::default(),
             logs: BTreeMap::new(),
             nonce: 0,
         };
@@ -337,6 +380,12 @@ impl Play {
             log.size += 1;
         }
         Arc::make_mut(&mut self.rosters).insert(department(id), history);
+    }
+
+    /// Sets the clock.
+    pub(crate) fn at(&mut self, text: &str) -> &mut Self {
+        self.now = instant(text);
+        self
     }
 
     /// Goes on counting nonces where another play of the same beginning stands, so that no two acts share an id.
@@ -433,6 +482,28 @@ impl Play {
                 None => OfficerId::parse("o2").unwrap(),
             })
             .collect();
+        if !event.to.is_empty() {
+            let received = match draft.arrives {
+                Arrives::AtOnce => Some(self.now),
+                Arrives::At(instant) => Some(instant),
+                Arrives::Never => None,
+            };
+            let arrival = Arrival {
+                sent: self.now,
+                available: Some(self.now),
+                received: event
+                    .to
+                    .iter()
+                    .filter_map(|to| received.map(|at| (to.clone(), at)))
+                    .collect(),
+            };
+            self.arrivals.insert(id, arrival);
+        }
+        if draft.kind.opens_case() {
+            let day = self.now.date_at(480);
+            self.numbers
+                .count(&origin, index, draft.kind.case_kind(), day, id);
+        }
         let leaf = sha256(&[origin.to_string().as_bytes(), &index.to_be_bytes(), &id.0.0]);
         CaseEntry {
             entry: EntryRef {
@@ -473,5 +544,42 @@ impl Play {
             panic!("{} by {} is void: {void}", draft.kind.as_str(), draft.by);
         }
         id
+    }
+}
+
+impl Play {
+    /// Looks at everything from now.
+    pub(crate) fn asof(&self) -> AsOf<'_> {
+        AsOf::new(self, self.now)
+    }
+
+    /// Returns the state of a case.
+    pub(crate) fn state(&self, case: CaseId) -> &CaseState {
+        self.cases[&case].state().unwrap()
+    }
+}
+
+impl Source for Play {
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn cases(&self) -> &BTreeMap<CaseId, CaseFold> {
+        &self.cases
+    }
+
+    fn arrival(&self, event: &EventId) -> Option<&Arrival> {
+        self.arrivals.get(event)
+    }
+
+    fn roster_at(&self, department: &DepartmentId, index: u64) -> Option<Arc<Roster>> {
+        let version = self.registry.newest().version;
+        let history = self.rosters.get(department)?;
+        Some(history.at(index, version, &self.registry, department))
+    }
+
+    fn number(&self, case: &CaseState) -> Option<CaseNumber> {
+        let entry = &case.opening()?.entry;
+        self.numbers.at(&entry.origin, entry.index).cloned()
     }
 }

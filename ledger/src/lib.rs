@@ -8,6 +8,7 @@ pub mod export;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod merkle;
+pub mod projection;
 pub mod proof;
 pub mod replica;
 pub mod rules;

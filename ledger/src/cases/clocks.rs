@@ -444,15 +444,8 @@ impl Walk<'_> {
             }
             K::RequestSupplemented | K::RequestSupplementLapsed if moved.is_some() => {
                 let completed = fact.kind == K::RequestSupplemented;
-                self.end(
-                    Limit::Clock(ClockId::RequestSupplement),
-                    item,
-                    fact,
-                    completed,
-                );
-                let asked = self
-                    .answer(item)
-                    .and_then(|clock| clock.supplements.last_mut());
+                self.end(Limit::Clock(ClockId::RequestSupplement), item, fact, completed);
+                let asked = self.answer(item).and_then(|clock| clock.supplements.last_mut());
                 if let Some(asked) = asked {
                     asked.ended = Some((event, completed));
                 }
@@ -605,12 +598,7 @@ impl Walk<'_> {
                 self.clock(ClockId::RequestChangeFiling, item, vec![holder.clone()], fact);
             }
             K::RequestChangeFiled | K::RequestEndFiled => {
-                self.done_for(
-                    ClockId::RequestChangeFiling,
-                    item,
-                    fact,
-                    body.event("proposal"),
-                );
+                self.done_for(ClockId::RequestChangeFiling, item, fact, body.event("proposal"));
             }
             K::RequestDisposalInstructed if stands => {
                 self.done(ClockId::RequestDisposalInstruction, item, fact);

@@ -3,15 +3,23 @@
 //! Folding a case never reads another case (I5). Spec: `schemas/spec/fold.md`.
 
 pub mod catalogue;
+pub mod clocks;
+pub mod cross;
 pub mod finding;
 pub mod fold;
+pub mod law;
 pub mod matter;
 pub mod request;
+pub mod source;
 pub mod state;
 pub mod table;
 pub mod task;
+pub mod timing;
 pub mod verdict;
+pub mod versions;
 
+#[cfg(test)]
+mod law_tests;
 #[cfg(test)]
 mod pair_tests;
 #[cfg(test)]

@@ -49,7 +49,9 @@ impl Timed {
     /// Says whether lateness is excused: the newest decision on a reason given accepts it.
     pub fn is_excused(&self) -> bool {
         let decisions = self.clock.explanations.iter();
-        let newest = decisions.filter_map(|explanation| explanation.decision).next_back();
+        let newest = decisions
+            .filter_map(|explanation| explanation.decision)
+            .next_back();
         newest.is_some_and(|(_, accepted)| accepted)
     }
 }
@@ -238,4 +240,222 @@ fn timed(clock: CaseClock, state: &CaseState, asof: &AsOf<'_>) -> Option<Timed> 
         if_deemed,
         ended_on,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Play, act, date};
+    use tally_schemas::event::EventKind as K;
+    use tally_schemas::id::CaseId;
+    use tally_schemas::profile::ClockId;
+
+    fn clock(play: &Play, case: CaseId, id: ClockId) -> Timed {
+        let mut found = of(play.state(case), &play.asof());
+        found.retain(|timed| timed.clock.limit == Limit::Clock(id));
+        assert_eq!(found.len(), 1, "{}", id.as_str());
+        found.remove(0)
+    }
+
+    const ANSWER: ClockId = ClockId::RequestAnswerConditional;
+
+    fn request() -> crate::fixture::Draft {
+        act("housing", K::RequestFiled).to("transport").asking(1)
+    }
+
+    #[test]
+    fn an_answer_is_due_from_receipt_and_not_from_sending() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&request().arriving("2026-03-04 17:00"));
+        play.at("2026-03-05 09:00");
+        let timed = clock(&play, case, ANSWER);
+        assert_eq!(timed.date(), Some(date("2026-03-18")));
+        assert_eq!(
+            timed.status,
+            Some(Status::Open {
+                days_used: 1,
+                days_left: 9
+            })
+        );
+        // Available on Monday: it counts as received a working day later if nothing in the log shows that it came.
+        let receipt = timed.receipt.unwrap();
+        assert_eq!(receipt.deemed, Some(date("2026-03-03")));
+        assert_eq!(receipt.received, Some(date("2026-03-04")));
+    }
+
+    #[test]
+    fn a_dark_addressee_is_overdue_only_if_receipt_is_deemed() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&request().unseen());
+        play.at("2026-03-30 09:00");
+        let timed = clock(&play, case, ANSWER);
+        assert_eq!((timed.date(), timed.status), (None, None));
+        let (due, status) = timed.if_deemed.unwrap();
+        assert_eq!(due.date(), Some(date("2026-03-17")));
+        assert!(status.is_late());
+    }
+
+    #[test]
+    fn the_day_that_the_addressee_states_counts_when_it_is_earlier() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&request().arriving("2026-03-06 09:00"));
+        play.at("2026-03-06 09:00");
+        play.does(
+            &act("transport", K::RequestAcknowledged)
+                .of(case)
+                .with("receivedOn", "2026-03-03"),
+        );
+        assert_eq!(clock(&play, case, ANSWER).date(), Some(date("2026-03-17")));
+    }
+
+    #[test]
+    fn a_retracted_answer_gains_no_time() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&request());
+        play.at("2026-03-09 09:00");
+        play.does(&act("transport", K::RequestGranted).of(case));
+        let answered = clock(&play, case, ANSWER);
+        assert_eq!(answered.ended_on, Some(date("2026-03-09")));
+        play.at("2026-03-20 09:00");
+        play.does(&act("transport", K::RequestAnswerRetracted).of(case).items(&[1]));
+        let open = clock(&play, case, ANSWER);
+        assert_eq!(open.date(), Some(date("2026-03-16")));
+        assert!(open.is_running() && open.is_late());
+        let delivery = clock(&play, case, ClockId::RequestDelivery);
+        assert_eq!(delivery.clock.ended.map(|ended| ended.done), Some(false));
+    }
+
+    #[test]
+    fn a_redirected_request_runs_anew_at_the_second() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&request());
+        play.at("2026-03-05 09:00");
+        play.does(
+            &act("transport", K::RequestRedirected)
+                .of(case)
+                .to("health")
+                .with("source", "health")
+                .arriving("2026-03-06 09:00"),
+        );
+        play.at("2026-03-09 09:00");
+        play.does(&act("health", K::RequestRedirectAccepted).of(case));
+        let clocks = of(play.state(case), &play.asof());
+        let answers: Vec<_> = clocks
+            .iter()
+            .filter(|timed| timed.clock.limit == Limit::Clock(ANSWER))
+            .map(|timed| (timed.clock.owes[0].as_str(), timed.date(), timed.is_running()))
+            .collect();
+        assert_eq!(
+            answers,
+            [
+                ("transport", Some(date("2026-03-16")), false),
+                ("health", Some(date("2026-03-20")), true),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_accepted_reason_excuses_and_a_rejected_one_does_not() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&request());
+        play.at("2026-03-20 09:00");
+        play.does(&act("transport", K::RequestGranted).of(case));
+        let explained = act("transport", K::RequestDelayExplained).of(case);
+        play.does(&explained);
+        assert!(!clock(&play, case, ANSWER).is_excused());
+        play.does(&act("datahub", K::RequestDelayAccepted).of(case));
+        let timed = clock(&play, case, ANSWER);
+        assert!(timed.is_late() && timed.is_excused());
+        play.does(&explained);
+        play.does(&act("datahub", K::RequestDelayRejected).of(case));
+        assert!(!clock(&play, case, ANSWER).is_excused());
+    }
+
+    #[test]
+    fn what_is_taken_from_paper_was_done_on_the_day_stated_there() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&request());
+        play.at("2026-03-20 09:00");
+        play.does(
+            &act("transport", K::RequestGranted)
+                .of(case)
+                .member("source", "paper")
+                .with("answeredOn", "2026-03-13"),
+        );
+        let timed = clock(&play, case, ANSWER);
+        assert_eq!(timed.ended_on, Some(date("2026-03-13")));
+        assert!(!timed.is_late());
+    }
+
+    #[test]
+    fn the_update_of_an_entry_is_due_from_the_stated_occurrence() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&act("transport", K::CatalogueDrafted));
+        play.does(&act("transport", K::CatalogueAssessed).of(case));
+        play.does(&act("transport", K::CatalogueApproved).of(case));
+        play.does(&act("transport", K::CatalogueSubmitted).of(case).to("datahub"));
+        play.does(&act("datahub", K::CataloguePublished).of(case));
+        play.at("2026-03-20 09:00");
+        play.does(
+            &act("supervision", K::CatalogueChangeTriggered)
+                .of(case)
+                .with("occurred", "2026-03-02"),
+        );
+        let update = clock(&play, case, ClockId::CatalogueUpdate);
+        assert_eq!(update.date(), Some(date("2026-03-16")));
+        assert!(update.is_late());
+        play.does(&act("transport", K::CatalogueSubmitted).of(case).to("datahub"));
+        assert!(!clock(&play, case, ClockId::CatalogueUpdate).is_running());
+        play.does(&act("datahub", K::CatalogueReturned).of(case).to("transport"));
+        assert!(clock(&play, case, ClockId::CatalogueUpdate).is_running());
+    }
+
+    #[test]
+    fn a_claim_in_time_counts_as_in_time_however_long_it_is_verified() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(
+            &act("lead", K::TaskIssued)
+                .to("transport")
+                .with("due", "2026-03-31"),
+        );
+        play.does(&act("transport", K::TaskSigned).of(case));
+        play.at("2026-03-30 09:00");
+        play.does(&act("transport", K::TaskClaimed).of(case).to("supervision"));
+        play.at("2026-06-30 09:00");
+        let done = |play: &Play| {
+            let found = of(play.state(case), &play.asof());
+            let done = found
+                .into_iter()
+                .find(|timed| timed.clock.limit == Limit::Stated(crate::cases::clocks::Stated::TaskDone));
+            done.unwrap()
+        };
+        assert!(!done(&play).is_late());
+        play.does(&act("supervision", K::TaskReturned).of(case));
+        assert!(done(&play).is_late() && done(&play).is_running());
+    }
+
+    #[test]
+    fn items_with_one_fate_share_a_clock_and_part_when_it_differs() {
+        let mut play = Play::new();
+        play.at("2026-03-02 09:00");
+        let case = play.does(&act("housing", K::RequestFiled).to("transport").asking(3));
+        let answers = |play: &Play| {
+            let found = of(play.state(case), &play.asof());
+            let clocks = found.into_iter().map(|timed| timed.clock);
+            let answers = clocks.filter(|clock| clock.limit == Limit::Clock(ANSWER));
+            answers.map(|clock| clock.items).collect::<Vec<_>>()
+        };
+        assert_eq!(answers(&play), [vec![1, 2, 3]]);
+        play.does(&act("transport", K::RequestGranted).of(case).items(&[2]));
+        assert_eq!(answers(&play), [vec![1, 3], vec![2]]);
+    }
 }

@@ -50,9 +50,7 @@ pub fn all_in(facts: &[Fact]) -> Vec<Version<'_>> {
             continue;
         }
         let named = published.event.body.event("submission");
-        let place = facts
-            .iter()
-            .position(|fact| Some(fact.entry.event) == named);
+        let place = facts.iter().position(|fact| Some(fact.entry.event) == named);
         let before = place.and_then(|place| facts.get(..=place)).unwrap_or(&[]);
         let content = before.iter().rev().find(|fact| is_content(fact));
         if let (Some(submission), Some(content)) = (before.last(), content) {

@@ -1,0 +1,8 @@
+//! Views: pure functions of what is resolved, looked at from a moment ([`crate::cases::source::AsOf`]).
+//!
+//! A view holds codes, ids, dates and the values of fields, never a sentence: the client's text catalogue renders it.
+//! Nothing here is state (I7): every view can be computed anew at any time, on any node, with the same result.
+
+pub mod numbers;
+
+pub use numbers::Numbers;
