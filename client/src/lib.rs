@@ -8,5 +8,7 @@ pub mod explain;
 pub mod export_folder;
 pub mod federation;
 pub mod keystore;
+pub mod node;
 pub mod settings;
 pub mod texts;
+pub mod verify;
