@@ -195,6 +195,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
     use tally_ledger::cases::Stage;
+    use tally_schemas::api::DraftState;
+    use tally_schemas::event::personal::PersonalKind;
     use tally_schemas::event::roster::DUTIES;
     use tally_schemas::event::{CaseKind, Field, FieldType, SignerRole, Source};
     use tally_schemas::genesis::{LEVELS, Role};
@@ -359,6 +361,8 @@ mod tests {
                 "due-status",
                 "due-flag",
                 "reading-extension",
+                "draft-state",
+                "personal",
             ])
             .collect();
         for key in catalogue().keys() {
@@ -391,6 +395,25 @@ mod tests {
         assert_eq!(
             section("signer-role"),
             set(signers.iter().map(|role| role.as_str()).collect())
+        );
+        let states = [
+            DraftState::Unsigned,
+            DraftState::Sent,
+            DraftState::Returned,
+            DraftState::Withdrawn,
+            DraftState::Recorded,
+        ];
+        let words = states.iter().map(|state| serde_json::to_value(state).unwrap());
+        let words: BTreeSet<String> = words.map(|word| word.as_str().unwrap().to_owned()).collect();
+        assert_eq!(section("draft-state"), words);
+        let personal = [
+            PersonalKind::IdentityCard,
+            PersonalKind::MobileNumber,
+            PersonalKind::BankCard,
+        ];
+        assert_eq!(
+            section("personal"),
+            set(personal.iter().map(|kind| kind.as_str()).collect())
         );
         let sources = [Source::Own, Source::Paper, Source::Import];
         assert_eq!(

@@ -46,10 +46,161 @@ pub(super) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    Inbox(InboxArguments),
+    Due(DueArguments),
+    Show(CaseArguments),
+    Trail(CaseArguments),
+    List(ListArguments),
     Draft(DraftCommand),
+    Submit(SubmitArguments),
     Form(FormArguments),
+    Members(MembersArguments),
+    Proof(ProofArguments),
+    Log(LogCommand),
+    Watch(WatchArguments),
+    Wait(WaitArguments),
+    Roster(RosterCommand),
+    Governance(GovernanceCommand),
     Key(KeyCommand),
     Federation(FederationCommand),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InboxArguments {
+    pub(super) post: Option<String>,
+    #[arg(long, value_name = "DEPARTMENT")]
+    pub(super) department: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DueArguments {
+    pub(super) case: Option<String>,
+    #[arg(long, value_name = "DEPARTMENT")]
+    pub(super) department: Option<String>,
+    #[arg(long)]
+    pub(super) overdue: bool,
+    #[arg(long)]
+    pub(super) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaseArguments {
+    pub(super) case: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    #[arg(value_parser = ["requests", "tasks", "findings", "catalogue", "matters", "cases"])]
+    pub(super) what: String,
+    #[arg(long, value_name = "DEPARTMENT")]
+    pub(super) department: Option<String>,
+    #[arg(long)]
+    pub(super) stage: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SubmitArguments {
+    #[arg(required = true)]
+    pub(super) note: Vec<PathBuf>,
+    #[arg(long, value_name = "REASON")]
+    pub(super) allow_personal: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MembersArguments {
+    pub(super) department: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProofArguments {
+    pub(super) event: String,
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", conflicts_with = "to")]
+    pub(super) from: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogCommand {
+    #[command(subcommand)]
+    pub(super) command: LogSub,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LogSub {
+    Export(LogExport),
+    Verify(LogVerify),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogExport {
+    #[arg(long)]
+    pub(super) origin: String,
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogVerify {
+    pub(super) folder: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    pub(super) registrar: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArguments {
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WaitArguments {
+    pub(super) event: String,
+    #[arg(long, value_parser = ["recorded", "replicated"], default_value = "recorded")]
+    pub(super) until: String,
+    #[arg(long, value_name = "URL")]
+    pub(super) at: Vec<String>,
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(super) timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RosterCommand {
+    #[command(subcommand)]
+    pub(super) command: RosterSub,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RosterSub {
+    Show(MembersArguments),
+    Add(Box<DraftNew>),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GovernanceCommand {
+    #[command(subcommand)]
+    pub(super) command: GovernanceSub,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GovernanceSub {
+    Give(GovernanceRight),
+    Take(GovernanceRight),
+    Sign(GovernanceSign),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GovernanceRight {
+    pub(super) right: String,
+    #[arg(long, value_name = "DEPARTMENT")]
+    pub(super) department: String,
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GovernanceSign {
+    pub(super) note: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -68,6 +219,35 @@ pub(super) enum DraftSub {
     New(Box<DraftNew>),
     Edit(DraftFile),
     Show(DraftFile),
+    List,
+    Send(DraftSend),
+    Return(DraftReturn),
+    Approve(DraftApprove),
+    Withdraw(DraftFile),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DraftSend {
+    #[arg(required = true)]
+    pub(super) draft: Vec<PathBuf>,
+    #[arg(long)]
+    pub(super) comment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DraftReturn {
+    pub(super) draft: String,
+    #[arg(long)]
+    pub(super) comment: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DraftApprove {
+    pub(super) draft: Vec<String>,
+    #[arg(long)]
+    pub(super) select: bool,
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +262,8 @@ pub(super) struct DraftNew {
     pub(super) form: Option<PathBuf>,
     #[arg(long, value_name = "FILE")]
     pub(super) save: Option<PathBuf>,
+    #[arg(long)]
+    pub(super) send: bool,
     #[command(flatten)]
     pub(super) fields: Fields,
 }

@@ -2,10 +2,13 @@
 
 use crate::draft::value::Unfit;
 use crate::keystore::KeystoreError;
+use crate::node::NodeError;
 use crate::texts::{Texts, fill};
+use crate::verify::VerifyError;
 use std::error::Error;
 use std::fmt::Display;
 use tally_schemas::FormatError;
+use tally_schemas::api::RefusalBody;
 
 /// Who reacts how to a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,8 @@ pub struct Failure {
     detail: Option<Detail>,
     /// The key of the hint.
     hint: Option<&'static str>,
+    /// What a node refused with.
+    refusal: Option<Box<RefusalBody>>,
 }
 
 impl Failure {
@@ -74,6 +79,7 @@ impl Failure {
             values: Vec::new(),
             detail: None,
             hint: None,
+            refusal: None,
         }
     }
 
@@ -138,8 +144,36 @@ impl Failure {
         self
     }
 
+    /// Makes the failure of a submission or question that a node refused.
+    pub fn refused(body: RefusalBody) -> Self {
+        let family = match body.family.as_str() {
+            "refused" => Family::Refusal,
+            "unavailable" => Family::Unavailable,
+            "failed" => Family::Corrupt,
+            _ => Family::Invalid,
+        };
+        let mut failure = Self::new(family, "error.refused");
+        failure.refusal = Some(Box::new(body));
+        failure
+    }
+
+    /// Returns the code for programs.
+    pub fn code(&self) -> &str {
+        match &self.refusal {
+            Some(body) => &body.code,
+            None => self.key.trim_start_matches("error."),
+        }
+    }
+
     /// Returns the text in a language.
     pub fn message(&self, texts: Texts) -> String {
+        if let Some(body) = &self.refusal {
+            let mut text = texts.name("refusal", &body.code).to_owned();
+            if let Some(article) = &body.article {
+                text.push_str(&texts.fill("ui.under-article", &[("article", article)]));
+            }
+            return format!("{text}: {}", body.what);
+        }
         let text = fill(texts.say(self.key), &self.pairs());
         match &self.detail {
             Some(Detail::Text(detail)) => format!("{text}: {detail}"),
@@ -150,6 +184,17 @@ impl Failure {
 
     /// Returns the hint in a language.
     pub fn hint_text(&self, texts: Texts) -> Option<String> {
+        if let Some(body) = self.refusal.as_ref().filter(|body| !body.possible.is_empty()) {
+            let acts: Vec<String> = body
+                .possible
+                .iter()
+                .map(|act| {
+                    let by = act.by.join(", ");
+                    format!("{} {} [{by}]", texts.kind(&act.kind), act.kind)
+                })
+                .collect();
+            return Some(texts.fill("hint.possible", &[("acts", &acts.join("; "))]));
+        }
         self.hint.map(|key| fill(texts.say(key), &self.pairs()))
     }
 
@@ -193,6 +238,35 @@ impl From<KeystoreError> for Failure {
                 Self::corrupt("error.key-mismatch").with("path", path.display())
             }
             KeystoreError::Random => Self::unavailable("error.random"),
+        }
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Unreachable { url, why } => Self::unavailable("error.node-unreachable")
+                .with("url", url)
+                .detail(why)
+                .hint("hint.node-unreachable"),
+            NodeError::Refused { body, .. } => Self::refused(*body),
+            NodeError::Answer { url, why } => Self::corrupt("error.node-answer").with("url", url).detail(why),
+            NodeError::Token(error) => error.into(),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match &error {
+            VerifyError::Genesis(_) => Self::corrupt("error.genesis").chain(&error),
+            VerifyError::Department {
+                department,
+                federation,
+            } => Self::invalid("error.no-department")
+                .with("department", department)
+                .with("federation", federation),
+            _ => Self::corrupt("error.not-verified").chain(&error),
         }
     }
 }

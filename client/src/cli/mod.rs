@@ -2,12 +2,19 @@
 
 pub mod arguments;
 pub mod draft;
+pub mod drafts;
 pub mod error;
 pub mod federation;
+pub mod governance;
 pub mod help;
 pub mod key;
+pub mod log;
+pub mod members;
 pub mod output;
 pub mod session;
+pub mod submit;
+pub mod views;
+pub mod watch;
 
 use arguments::{Arguments, Command};
 use clap::FromArgMatches as _;
@@ -81,8 +88,21 @@ pub fn run(arguments: Vec<OsString>, around: Surroundings<'_>) -> u8 {
 
 fn dispatch(command: &Command, session: &Session, output: &mut Output) -> Result<(), Failure> {
     match command {
-        Command::Form(arguments) => draft::form(arguments, output),
+        Command::Inbox(arguments) => views::inbox(arguments, session, output),
+        Command::Due(arguments) => views::due(arguments, session, output),
+        Command::Show(arguments) => views::show(arguments, session, output),
+        Command::Trail(arguments) => views::trail(arguments, session, output),
+        Command::List(arguments) => views::list(arguments, session, output),
         Command::Draft(arguments) => draft::run(arguments, session, output),
+        Command::Submit(arguments) => submit::run(arguments, session, output),
+        Command::Form(arguments) => draft::form(arguments, output),
+        Command::Members(arguments) => members::run(arguments, session, output),
+        Command::Proof(arguments) => log::proof(arguments, session, output),
+        Command::Log(arguments) => log::run(arguments, session, output),
+        Command::Watch(arguments) => watch::watch(arguments, session, output),
+        Command::Wait(arguments) => watch::wait(arguments, session, output),
+        Command::Roster(arguments) => members::roster_command(arguments, session, output),
+        Command::Governance(arguments) => governance::run(arguments, session, output),
         Command::Key(arguments) => key::run(arguments, session, output),
         Command::Federation(arguments) => federation::run(arguments, session, output),
     }

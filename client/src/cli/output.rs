@@ -151,7 +151,7 @@ impl Output {
         if self.json {
             let mut error = json!({
                 "family": failure.family.as_str(),
-                "code": failure.key.trim_start_matches("error."),
+                "code": failure.code(),
                 "message": message,
             });
             if let (Some(hint), Some(members)) = (hint, error.as_object_mut()) {

@@ -1,12 +1,15 @@
 //! What the commands of one run share: settings, passphrase, the officer's key.
 
 use super::arguments::Global;
-use super::error::{Failure, Outcome};
+use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
-use crate::keystore::{self, KeystoreError, NamedKey, Passphrase};
+use crate::keystore::{self, Holder, KeystoreError, NamedKey, Passphrase};
+use crate::node::NodeClient;
 use crate::settings::{Settings, SettingsError};
+use crate::verify::Trust;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tally_schemas::api::{self, Answer, FederationBody};
 use tally_schemas::time::Timestamp;
 
 /// The settings of a run.
@@ -17,10 +20,22 @@ pub struct Session {
     passphrase_file: Option<PathBuf>,
 }
 
+/// A node that was checked against the genesis.
+pub struct Connection {
+    /// The node.
+    pub node: NodeClient,
+    /// What is believed.
+    pub trust: Trust,
+    /// The federation as the node tells it.
+    pub federation: FederationBody,
+    /// The time: this machine's, or that of the trial.
+    pub now: Timestamp,
+}
+
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
         match &error {
-            SettingsError::Io { path, source } => super::error::file_failure(path, source),
+            SettingsError::Io { path, source } => file_failure(path, source),
             SettingsError::Form { path, why } => Self::invalid("error.settings")
                 .with("path", path.display())
                 .detail(why),
@@ -111,6 +126,84 @@ impl Session {
             .map_err(|_| KeystoreError::NoPassphrase {
                 path: path.to_owned(),
             })
+    }
+
+    /// Returns the node of the settings.
+    ///
+    /// # Errors
+    /// No node named.
+    pub fn node(&self) -> Outcome<NodeClient> {
+        let base = self.settings.node.as_deref();
+        base.map(NodeClient::new)
+            .ok_or_else(|| Failure::invalid("error.no-node").hint("hint.no-node"))
+    }
+
+    /// Trusts the genesis of the settings.
+    ///
+    /// # Errors
+    /// No genesis named, or one that founds nothing.
+    pub fn trust(&self) -> Outcome<Trust> {
+        let path = self
+            .settings
+            .genesis
+            .as_deref()
+            .ok_or_else(|| Failure::invalid("error.no-trust").hint("hint.no-trust"))?;
+        let bytes = std::fs::read(path).map_err(|error| file_failure(path, &error))?;
+        Ok(Trust::in_genesis(&bytes)?)
+    }
+
+    /// Connects to the node, and verifies that it belongs to the federation that is trusted; learns what governance changed since.
+    ///
+    /// # Errors
+    /// No node, no genesis, no answer, or another federation.
+    pub fn connect(&self) -> Outcome<Connection> {
+        let node = self.node()?;
+        let mut trust = self.trust()?;
+        let answer: Answer<FederationBody> = node.read(api::path::FEDERATION)?;
+        let (expected, got) = (trust.registry().federation().to_string(), answer.data.id.clone());
+        if expected != got {
+            return Err(Failure::invalid("error.other-federation")
+                .with("got", got)
+                .with("expected", expected));
+        }
+        if answer.data.registry > 0 {
+            let registrar = trust.registry().genesis().registrar.clone();
+            trust.learn_governance(&node.log(&registrar)?)?;
+        }
+        // The clock of a trial is set by its scenario; everywhere else this machine's own clock counts.
+        let now = if trust.registry().genesis().trial {
+            Timestamp::parse(&answer.as_of)?
+        } else {
+            self.now()
+        };
+        Ok(Connection {
+            node,
+            trust,
+            federation: answer.data,
+            now,
+        })
+    }
+
+    /// Connects and opens the officer's key; every request from then on carries the officer's token.
+    ///
+    /// # Errors
+    /// As for [`Self::connect`] and [`Self::key`]; a key of another federation.
+    pub fn sign_in(&self, output: &Output) -> Outcome<(Connection, NamedKey, Holder)> {
+        let mut connection = self.connect()?;
+        let key = self.key(output)?;
+        let holder = key
+            .holder()
+            .filter(|holder| holder.federation == *connection.trust.registry().federation())
+            .ok_or_else(|| Failure::invalid("error.other-key").with("name", key.name()))?;
+        let node = connection.federation.node.clone();
+        connection.node.authorise(&key, &node, connection.now)?;
+        Ok((connection, key, holder))
+    }
+
+    /// Returns whose key the settings name; needs no passphrase.
+    pub fn key_holder(&self) -> Option<Holder> {
+        let path = self.settings.key.as_deref()?;
+        keystore::holder_of(&keystore::read(path).ok()?.name)
     }
 
     /// Opens the officer's key.

@@ -1,0 +1,607 @@
+//! The drafts box of the officer's own department: send, read, return, approve, withdraw.
+//!
+//! What the box holds is checked here before anybody signs it: lines, commitments, and that the text says what is shown.
+
+use super::arguments::{DraftApprove, DraftReturn, DraftSend};
+use super::draft::{free_name, read_form, save, saved};
+use super::error::{Failure, Outcome};
+use super::output::Output;
+use super::session::{Connection, Session};
+use super::submit::{self, open_part, part_body, stop_personal};
+use super::views;
+use crate::draft::assemble::{APPROVER_SELF, Act, Author, Machine, assemble};
+use crate::draft::form::Form;
+use crate::draft::prompt::{Ask as _, TerminalAsk};
+use crate::draft::value::{self, render};
+use crate::keystore::{Holder, NamedKey};
+use crate::node::Method;
+use crate::texts::Texts;
+use crate::verify::read_event;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tally_schemas::api::{
+    self, Answer, CommentBody, DraftBody, DraftPut, DraftState, DraftSummary, DraftsBody, RosterBody,
+    SubmitBody,
+};
+use tally_schemas::event::{Audience, Event, FieldType, Kind, SignerRole, Source, Text};
+use tally_schemas::id::{EventId, Hash, PostId};
+use tally_schemas::json::Json;
+use tally_schemas::note::Note;
+
+/// `tally draft send FILE..`.
+pub(super) fn send_files(arguments: &DraftSend, session: &Session, output: &mut Output) -> Outcome {
+    for path in &arguments.draft {
+        let form = read_form(path)?;
+        send(&form, arguments.comment.as_deref(), session, output)?;
+    }
+    Ok(())
+}
+
+/// Signs a form: with an approver it goes into the box, without one straight into the log.
+pub(super) fn send(form: &Form, comment: Option<&str>, session: &Session, output: &mut Output) -> Outcome {
+    let (connection, key, holder) = session.sign_in(output)?;
+    let mut form = form.clone();
+    choose_approver(&mut form, &connection, &holder, output)?;
+    let act = prepare(&form, &connection, &holder, session)?;
+    stop_personal(&act.event, form.head.allow_personal.as_deref(), output)?;
+    let line = key.sign(&act.text)?;
+    let note = Note {
+        text: act.text.clone(),
+        lines: vec![line],
+    };
+    let texts = output.texts;
+    if act.event.signers.len() == 1 {
+        let body = SubmitBody {
+            note: note.to_string(),
+            parts: act.parts.iter().map(part_body).collect(),
+            draft: None,
+            personal_override: form.head.allow_personal.clone(),
+        };
+        let recorded = submit::submit(&connection, &note, &body)?;
+        submit::told(&recorded, output);
+        output.value(&recorded.value());
+        return Ok(());
+    }
+    let body = DraftPut {
+        note: note.to_string(),
+        parts: act.parts.iter().map(part_body).collect(),
+        comment: comment.map(str::to_owned),
+    };
+    let path = api::fill(api::path::DRAFTS, &[holder.department.as_str()]);
+    let answer: Answer<DraftBody> = connection.node.send(Method::Post, &path, &body)?;
+    let summary = &answer.data.summary;
+    output.value(&json!({"draft": summary.id, "event": act.id.to_string(), "state": summary.state, "posts": summary.posts}));
+    let posts = act
+        .event
+        .signers
+        .iter()
+        .filter(|signer| signer.is(SignerRole::Approver))
+        .map(|signer| signer.post.to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
+    output.line(&texts.fill("ui.draft-sent", &[("draft", &summary.id), ("posts", &posts)]));
+    if !output.json {
+        output.hint(&texts.fill("hint.draft-sent", &[("draft", &summary.id)]));
+    }
+    Ok(())
+}
+
+/// Finds the post that must approve by the profile, where the form names none.
+fn choose_approver(form: &mut Form, connection: &Connection, holder: &Holder, output: &Output) -> Outcome {
+    let registry = connection.trust.registry();
+    let Some(profile) = registry.profile_of(&holder.department) else {
+        return Ok(());
+    };
+    let Some(approval) = profile.approval_of(form.kind.as_str()) else {
+        return Ok(());
+    };
+    if form.head.approver.is_some() {
+        return Ok(());
+    }
+    let path = api::fill(api::path::ROSTER, &[holder.department.as_str()]);
+    let roster: Answer<RosterBody> = connection.node.read(&path)?;
+    let posts: Vec<&api::PostBody> = roster
+        .data
+        .posts
+        .iter()
+        .filter(|post| post.duties.contains(&approval.duty) && post.terms.iter().any(|term| term.present))
+        .collect();
+    let own = form.head.post.as_deref();
+    if profile.approvals.one_officer_as_both && posts.iter().any(|post| Some(post.id.as_str()) == own) {
+        form.head.approver = Some(APPROVER_SELF.to_owned());
+        return Ok(());
+    }
+    let texts = output.texts;
+    let ids: Vec<String> = posts.iter().map(|post| post.id.clone()).collect();
+    form.head.approver = match ids.as_slice() {
+        [only] => Some(only.clone()),
+        [_, _, ..] if output.can_ask() => {
+            let place = TerminalAsk { texts }.select(texts.say("form.approver"), &ids)?;
+            ids.get(place).cloned()
+        }
+        _ => None,
+    };
+    if form.head.approver.is_some() {
+        return Ok(());
+    }
+    Err(Failure::invalid("error.approver")
+        .with("duty", texts.code("duties", &approval.duty))
+        .with(
+            "posts",
+            if ids.is_empty() {
+                "-".to_owned()
+            } else {
+                ids.join(", ")
+            },
+        )
+        .hint("hint.approver"))
+}
+
+/// Looks up the case and makes the text to sign.
+fn prepare(form: &Form, connection: &Connection, holder: &Holder, session: &Session) -> Outcome<Act> {
+    let (mut case, mut after) = (None, Vec::new());
+    if let Some(written) = &form.head.case {
+        let id = views::case_id(&connection.node, written)?;
+        after = views::newest_events(&connection.node, &id)?;
+        case = Some(id);
+    } else if !form.kind.opens_case() {
+        return Err(Failure::invalid("error.head-missing").with("member", "case"));
+    }
+    let author = Author {
+        federation: holder.federation.clone(),
+        department: holder.department.clone(),
+        officer: holder.officer.clone(),
+        post: session.settings.post.as_deref().map(PostId::parse).transpose()?,
+        case,
+        after,
+        issued: connection.now,
+    };
+    Ok(assemble(form, &author, &mut Machine)?)
+}
+
+/// `tally draft list`.
+pub(super) fn list(session: &Session, output: &mut Output) -> Outcome {
+    let (connection, _, holder) = session.sign_in(output)?;
+    let answer = summaries(&connection, &holder)?;
+    let texts = output.texts;
+    let rows = answer.drafts.iter().map(|draft| row(texts, draft)).collect();
+    output.table(&columns(texts), rows);
+    if let (Some(open), false) = (answer.open, output.json) {
+        let oldest = answer.oldest.clone().unwrap_or_else(|| "-".to_owned());
+        output.line(&texts.fill("ui.drafts-open", &[("open", &open), ("oldest", &oldest)]));
+    }
+    output.value(&serde_json::to_value(&answer).unwrap_or_default());
+    Ok(())
+}
+
+fn summaries(connection: &Connection, holder: &Holder) -> Outcome<DraftsBody> {
+    let path = api::fill(api::path::DRAFTS, &[holder.department.as_str()]);
+    let answer: Answer<DraftsBody> = connection.node.read(&path)?;
+    Ok(answer.data)
+}
+
+fn columns(texts: Texts) -> [&'static str; 7] {
+    [
+        texts.say("column.draft"),
+        texts.say("column.kind"),
+        texts.say("column.case"),
+        texts.say("column.state"),
+        texts.say("column.drafter"),
+        texts.say("column.posts"),
+        texts.say("column.changed"),
+    ]
+}
+
+fn row(texts: Texts, draft: &DraftSummary) -> Vec<String> {
+    vec![
+        draft.id.clone(),
+        texts.kind(&draft.kind).to_owned(),
+        draft
+            .case
+            .as_deref()
+            .map(|case| case.chars().take(12).collect())
+            .unwrap_or_default(),
+        texts.name("draft-state", state_word(draft.state)).to_owned(),
+        draft.drafter.clone(),
+        draft.posts.join(", "),
+        draft.changed.clone(),
+    ]
+}
+
+fn state_word(state: DraftState) -> &'static str {
+    match state {
+        DraftState::Unsigned => "unsigned",
+        DraftState::Sent => "sent",
+        DraftState::Returned => "returned",
+        DraftState::Withdrawn => "withdrawn",
+        DraftState::Recorded => "recorded",
+    }
+}
+
+/// A draft of the box, checked.
+struct Checked {
+    body: DraftBody,
+    note: Option<Note>,
+    event: Event,
+    /// Detached texts by commitment.
+    parts: BTreeMap<Hash, Vec<u8>>,
+    /// Who signed so far.
+    officers: Vec<String>,
+}
+
+/// Fetches a draft and verifies everything that an approver would put a name under.
+fn fetch(id: &str, connection: &mut Connection, holder: &Holder) -> Outcome<Checked> {
+    let path = api::fill(api::path::DRAFT, &[holder.department.as_str(), id]);
+    let answer: Answer<DraftBody> = connection.node.read(&path)?;
+    let body = answer.data;
+    let (note, event) = match body.summary.state {
+        DraftState::Unsigned => (None, Event::parse_text(&body.note)?),
+        _ if body.summary.signatures == 0 => (None, Event::parse_text(&body.note)?),
+        _ => {
+            let (note, event) = read_event(&body.note)?;
+            (Some(note), event)
+        }
+    };
+    let mut parts = BTreeMap::new();
+    for part in &body.parts {
+        let (commit, content) = open_part(&event, part)?;
+        parts.insert(commit, content);
+    }
+    if let Some(missing) = event
+        .commitments()
+        .iter()
+        .find(|one| !parts.contains_key(&one.commit))
+    {
+        return Err(Failure::corrupt("error.part-missing").with("commit", missing.commit));
+    }
+    let mut officers = Vec::new();
+    if let Some(note) = &note {
+        let log = connection.node.log(&holder.department)?;
+        connection.trust.learn_roster(&holder.department, &log)?;
+        let signed = connection.trust.draft_lines(note, &event)?;
+        officers = signed.iter().map(ToString::to_string).collect();
+    }
+    Ok(Checked {
+        body,
+        note,
+        event,
+        parts,
+        officers,
+    })
+}
+
+/// `tally draft show ID`.
+pub(super) fn show(id: &str, session: &Session, output: &mut Output) -> Outcome {
+    let (mut connection, _, holder) = session.sign_in(output)?;
+    let draft = fetch(id, &mut connection, &holder)?;
+    output.value(&json!({
+        "draft": draft.body.summary, "event": serde_json::from_str::<Value>(&draft.event.to_json().to_canonical()).unwrap_or_default(),
+        "signedBy": draft.officers, "comments": draft.body.comments, "verified": draft.note.is_some(),
+    }));
+    tell(&draft, &connection, output)
+}
+
+/// Shows the act, who signed, what was said, and what happened on the case since the drafter looked.
+fn tell(draft: &Checked, connection: &Connection, output: &mut Output) -> Outcome {
+    let texts = output.texts;
+    let event = &draft.event;
+    output.line(&format!(
+        "{} ({})  {}",
+        texts.kind(event.kind.as_str()),
+        event.kind.as_str(),
+        texts.name("draft-state", state_word(draft.body.summary.state))
+    ));
+    output.table(
+        &[texts.say("column.field"), texts.say("column.value")],
+        event_rows(texts, event, &draft.parts),
+    );
+    if draft.officers.is_empty() {
+        output.line(texts.say("ui.unsigned"));
+    } else {
+        output.line(&texts.fill("ui.signed-by", &[("officers", &draft.officers.join(", "))]));
+    }
+    for comment in &draft.body.comments {
+        output.line(&format!("{} {}: {}", comment.at, comment.by, comment.text));
+    }
+    if let Some(refused) = &draft.body.summary.refused {
+        output.line(&Failure::refused(refused.clone()).message(texts));
+    }
+    if let Some(case) = &event.case {
+        views::tell_changes(&connection.node, case, &event.after, output)?;
+    }
+    Ok(())
+}
+
+/// Returns an event as rows of name and content.
+pub(super) fn event_rows(texts: Texts, event: &Event, parts: &BTreeMap<Hash, Vec<u8>>) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            rows.push(vec![name.to_owned(), value]);
+        }
+    };
+    let join = |list: &[tally_schemas::id::DepartmentId]| {
+        list.iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    row(texts.say("column.department"), event.department.to_string());
+    row(
+        texts.say("column.case"),
+        event.case.map(|case| case.0.short()).unwrap_or_default(),
+    );
+    row(texts.say("column.to"), join(&event.to));
+    if let Audience::Only(list) = &event.audience {
+        row(texts.say("column.audience"), join(list));
+    }
+    for signer in &event.signers {
+        let roles: Vec<&str> = signer
+            .roles
+            .iter()
+            .map(|role| texts.name("signer-role", role.as_str()))
+            .collect();
+        let officer = signer
+            .officer
+            .as_ref()
+            .map(|officer| format!(" ({officer})"))
+            .unwrap_or_default();
+        row(&roles.join(", "), format!("{}{officer}", signer.post));
+    }
+    row(
+        texts.say("column.effective"),
+        event.effective.map(|date| date.to_string()).unwrap_or_default(),
+    );
+    row(
+        texts.say("column.doc-no"),
+        event.doc_no.clone().unwrap_or_default(),
+    );
+    for basis in &event.legal_basis {
+        row(
+            texts.say("column.legal-basis"),
+            texts.fill("ui.article", &[("act", &basis.act), ("at", &basis.article)]),
+        );
+    }
+    if event.source != Source::Own {
+        row(
+            texts.say("column.source"),
+            texts.name("source", event.source.as_str()).to_owned(),
+        );
+    }
+    if let Kind::Known(kind) = event.kind {
+        for field in kind.fields() {
+            let Some(json) = event.body.json().member(field.name) else {
+                continue;
+            };
+            let detached = match (field.kind, event.body.text(field.name)) {
+                (FieldType::Text, Some(Text::Detached(commitment))) => parts
+                    .get(&commitment.commit)
+                    .map(|content| String::from_utf8_lossy(content).into_owned()),
+                _ => None,
+            };
+            let shown = detached.unwrap_or_else(|| render(texts, field.name, field.kind, json));
+            row(texts.field(kind.as_str(), field.name), shown);
+        }
+    } else {
+        row(texts.say("column.content"), event.body.json().to_canonical());
+    }
+    for file in &event.attachments {
+        row(
+            texts.say("column.attachment"),
+            texts.fill(
+                "ui.attachment",
+                &[("name", &file.name), ("length", &file.content.length)],
+            ),
+        );
+    }
+    rows
+}
+
+/// `tally draft edit ID`: takes a draft of the box back into a form file.
+pub(super) fn edit(id: &str, session: &Session, output: &mut Output) -> Outcome {
+    let (mut connection, _, holder) = session.sign_in(output)?;
+    let draft = fetch(id, &mut connection, &holder)?;
+    let form = form_of_event(&draft.event, &draft.parts)
+        .ok_or_else(|| Failure::invalid("error.kind-newer").with("kind", draft.event.kind.as_str()))?;
+    if matches!(draft.body.summary.state, DraftState::Sent) {
+        change(id, "withdraw", None, &connection, &holder)?;
+    }
+    let path: PathBuf = free_name(session, form.kind)?;
+    save(&path, &form, output)?;
+    saved(&path, &form, output);
+    Ok(())
+}
+
+/// Turns an event back into the form that makes it.
+fn form_of_event(event: &Event, parts: &BTreeMap<Hash, Vec<u8>>) -> Option<Form> {
+    let kind = event.kind.known()?;
+    let mut form = Form::new(kind);
+    for field in kind.fields() {
+        let Some(json) = event.body.json().member(field.name) else {
+            continue;
+        };
+        let inline = match event.body.text(field.name) {
+            Some(Text::Detached(commitment)) if field.kind == FieldType::Text => {
+                form.head.detach.push(field.name.to_owned());
+                let content = parts.get(&commitment.commit)?;
+                Json::Text(String::from_utf8_lossy(content).into_owned())
+            }
+            _ => json.clone(),
+        };
+        let shown = value::show(field.kind, &inline);
+        form.set(field.name, &shown).ok()?;
+    }
+    let head = &mut form.head;
+    head.case = event.case.map(|case| case.to_string());
+    head.to = event.to.iter().map(ToString::to_string).collect();
+    if let Audience::Only(list) = &event.audience {
+        head.audience = list.iter().map(ToString::to_string).collect();
+    }
+    head.effective = event.effective.map(|date| date.to_string());
+    head.doc_no.clone_from(&event.doc_no);
+    head.legal_basis = event
+        .legal_basis
+        .iter()
+        .map(|basis| format!("{}:{}", basis.act, basis.article))
+        .collect();
+    head.source = Some(event.source.as_str().to_owned());
+    head.external_ref = event
+        .external_ref
+        .as_ref()
+        .map(|other| format!("{}:{}", other.system, other.number));
+    head.mandate = event.mandate.map(|id| id.to_string());
+    head.corrects = event.corrects.map(|id| id.to_string());
+    for signer in &event.signers {
+        let both = signer.is(SignerRole::Drafter) && signer.is(SignerRole::Approver);
+        if signer.is(SignerRole::Drafter) {
+            head.post = Some(signer.post.to_string());
+        }
+        if both {
+            head.approver = Some(APPROVER_SELF.to_owned());
+        } else if signer.is(SignerRole::Approver) {
+            head.approver = Some(signer.post.to_string());
+        }
+    }
+    Some(form)
+}
+
+fn change(
+    id: &str,
+    what: &'static str,
+    comment: Option<&str>,
+    connection: &Connection,
+    holder: &Holder,
+) -> Outcome<DraftBody> {
+    let template = if what == "return" {
+        api::path::DRAFT_RETURN
+    } else {
+        api::path::DRAFT_WITHDRAW
+    };
+    let path = api::fill(template, &[holder.department.as_str(), id]);
+    let body = CommentBody {
+        comment: comment.unwrap_or_default().to_owned(),
+    };
+    let answer: Answer<DraftBody> = connection.node.send(Method::Post, &path, &body)?;
+    Ok(answer.data)
+}
+
+/// `tally draft return ID --comment TEXT`.
+pub(super) fn give_back(arguments: &DraftReturn, session: &Session, output: &mut Output) -> Outcome {
+    let (connection, _, holder) = session.sign_in(output)?;
+    let draft = change(
+        &arguments.draft,
+        "return",
+        Some(&arguments.comment),
+        &connection,
+        &holder,
+    )?;
+    let texts = output.texts;
+    output.value(&json!({"draft": draft.summary.id, "state": draft.summary.state}));
+    output.line(&texts.fill(
+        "ui.draft-returned",
+        &[("draft", &draft.summary.id), ("drafter", &draft.summary.drafter)],
+    ));
+    Ok(())
+}
+
+/// `tally draft withdraw ID`.
+pub(super) fn withdraw(id: &str, session: &Session, output: &mut Output) -> Outcome {
+    let (connection, _, holder) = session.sign_in(output)?;
+    let draft = change(id, "withdraw", None, &connection, &holder)?;
+    let texts = output.texts;
+    output.value(&json!({"draft": draft.summary.id, "state": draft.summary.state}));
+    output.line(&texts.fill("ui.draft-withdrawn", &[("draft", &draft.summary.id)]));
+    Ok(())
+}
+
+/// `tally draft approve [ID..] [--select]`: shows each act, asks, signs the same bytes, submits.
+pub(super) fn approve(arguments: &DraftApprove, session: &Session, output: &mut Output) -> Outcome {
+    let (mut connection, key, holder) = session.sign_in(output)?;
+    let mut ids = arguments.draft.clone();
+    let texts = output.texts;
+    if ids.is_empty() {
+        let waiting: Vec<DraftSummary> = summaries(&connection, &holder)?
+            .drafts
+            .into_iter()
+            .filter(|draft| draft.state == DraftState::Sent && draft.drafter != holder.officer.as_str())
+            .collect();
+        if waiting.is_empty() {
+            output.value(&json!({ "recorded": [] }));
+            output.line(texts.say("ui.nothing-waits"));
+            return Ok(());
+        }
+        ids = if arguments.select && output.can_ask() {
+            let shown: Vec<String> = waiting.iter().map(|draft| row(texts, draft).join("  ")).collect();
+            let places = TerminalAsk { texts }.several(texts.say("prompt.approve-which"), &shown)?;
+            places
+                .iter()
+                .filter_map(|place| waiting.get(*place))
+                .map(|draft| draft.id.clone())
+                .collect()
+        } else if arguments.select && arguments.yes {
+            waiting.iter().map(|draft| draft.id.clone()).collect()
+        } else {
+            output.table(
+                &columns(texts),
+                waiting.iter().map(|draft| row(texts, draft)).collect(),
+            );
+            return Err(Failure::invalid("error.no-draft").hint("hint.approve"));
+        };
+    }
+    let mut values = Vec::new();
+    for id in &ids {
+        if let Some(recorded) = approve_one(id, arguments.yes, &key, &mut connection, &holder, output)? {
+            submit::told(&recorded, output);
+            values.push(recorded.value());
+        }
+    }
+    output.value(&json!({ "recorded": values }));
+    Ok(())
+}
+
+fn approve_one(
+    id: &str,
+    yes: bool,
+    key: &NamedKey,
+    connection: &mut Connection,
+    holder: &Holder,
+    output: &mut Output,
+) -> Outcome<Option<submit::Recorded>> {
+    let draft = fetch(id, connection, holder)?;
+    tell(&draft, connection, output)?;
+    let texts = output.texts;
+    let Some(mut note) = draft.note.clone() else {
+        return Err(Failure::invalid("error.draft-unsigned").with("draft", id));
+    };
+    if draft
+        .officers
+        .iter()
+        .any(|officer| officer == holder.officer.as_str())
+    {
+        return Err(Failure::refusal("error.own-draft").hint("hint.own-draft"));
+    }
+    if !yes {
+        if !output.can_ask() {
+            return Err(Failure::invalid("error.not-confirmed").hint("hint.not-confirmed"));
+        }
+        if !(TerminalAsk { texts }).confirm(texts.say("prompt.approve"))? {
+            output.line(texts.say("ui.not-approved"));
+            return Ok(None);
+        }
+    }
+    // The bytes that were shown are the bytes that are signed.
+    let line = key.sign(&note.text)?;
+    note.lines.push(line);
+    let event: EventId = tally_ledger::crypto::event_id(&note.text);
+    if event.to_string() != draft.body.summary.event {
+        return Err(Failure::corrupt("error.draft-event").with("draft", id));
+    }
+    let body = SubmitBody {
+        note: note.to_string(),
+        parts: Vec::new(),
+        draft: Some(id.to_owned()),
+        personal_override: None,
+    };
+    submit::submit(connection, &note, &body).map(Some)
+}

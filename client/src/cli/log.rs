@@ -1,0 +1,192 @@
+//! `tally log` and `tally proof`: take evidence away, and verify it without trusting any node.
+
+use super::arguments::{LogCommand, LogExport, LogSub, LogVerify, ProofArguments};
+use super::error::{Failure, Outcome, file_failure};
+use super::output::Output;
+use super::session::Session;
+use crate::export_folder::ExportFolder;
+use crate::verify::Trust;
+use serde_json::json;
+use std::path::Path;
+use tally_ledger::export::ExportReader;
+use tally_schemas::checkpoint::Checkpoint;
+use tally_schemas::id::{DepartmentId, EventId, Hash, Origin};
+use tally_schemas::limits::{BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX};
+use tally_schemas::note::Note;
+
+pub(super) fn run(command: &LogCommand, session: &Session, output: &mut Output) -> Outcome {
+    match &command.command {
+        LogSub::Export(arguments) => export(arguments, session, output),
+        LogSub::Verify(arguments) => verify(arguments, session, output),
+    }
+}
+
+/// Reads an origin, or a department, whose log of epoch 1 is meant.
+fn department_of(text: &str) -> Outcome<DepartmentId> {
+    match Origin::parse(text) {
+        Ok(origin) => Ok(origin.department),
+        Err(_) => Ok(DepartmentId::parse(text)?),
+    }
+}
+
+fn export(arguments: &LogExport, session: &Session, output: &mut Output) -> Outcome {
+    let department = department_of(&arguments.origin)?;
+    if std::fs::read_dir(&arguments.to).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Failure::invalid("error.folder-full").with("path", arguments.to.display()));
+    }
+    let connection = session.connect()?;
+    let log = connection.node.log(&department)?;
+    let texts = output.texts;
+    let progress = output.progress(texts.say("ui.fetching"));
+    let unreadable = |why: String| Failure::unavailable("error.log-fetch").detail(why);
+    for path in log.paths().map_err(unreadable)? {
+        let limit = if path == "checkpoint" {
+            CHECKPOINT_BYTES_MAX
+        } else {
+            BUNDLE_BYTES_MAX
+        };
+        let bytes = log.read(&path, limit).map_err(unreadable)?;
+        let file = arguments.to.join(&path);
+        if let Some(parent) = file.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| file_failure(parent, &error))?;
+        }
+        std::fs::write(&file, bytes).map_err(|error| file_failure(&file, &error))?;
+        if let Some(progress) = &progress {
+            progress.inc(1);
+        }
+    }
+    if let Some(progress) = progress {
+        progress.finish_and_clear();
+    }
+    told(&connection.trust, &department, &arguments.to, output)
+}
+
+fn verify(arguments: &LogVerify, session: &Session, output: &mut Output) -> Outcome {
+    let path = arguments.folder.join("checkpoint");
+    let bytes = std::fs::read(&path).map_err(|error| file_failure(&path, &error))?;
+    let note = Note::parse(&bytes, CHECKPOINT_BYTES_MAX)?;
+    let origin = Checkpoint::parse(&note.text)?.origin;
+    let mut trust = session.trust()?;
+    if trust.registry().log_key(&origin.department).is_none()
+        && let Some(registrar) = &arguments.registrar
+    {
+        trust.learn_governance(&ExportFolder::new(registrar))?;
+    }
+    if origin.federation != *trust.registry().federation() {
+        return Err(Failure::corrupt("error.other-federation")
+            .with("got", &origin.federation)
+            .with("expected", trust.registry().federation()));
+    }
+    told(&trust, &origin.department, &arguments.folder, output)
+}
+
+/// Verifies a folder and says what it holds.
+fn told(trust: &Trust, department: &DepartmentId, folder: &Path, output: &mut Output) -> Outcome {
+    let texts = output.texts;
+    let progress = output.progress(texts.say("ui.verifying"));
+    let verified = trust.verify_log(department, &ExportFolder::new(folder), |_, _| {
+        if let Some(progress) = &progress {
+            progress.inc(1);
+        }
+    });
+    if let Some(progress) = &progress {
+        progress.finish_and_clear();
+    }
+    let verified = verified?;
+    let head = verified.checkpoint.head();
+    let origin = verified.checkpoint.origin();
+    output.value(&json!({
+        "origin": origin.to_string(), "size": head.size, "root": head.root.to_base64(), "folder": folder, "verified": true,
+    }));
+    output.line(&texts.fill(
+        "ui.log-verified",
+        &[
+            ("origin", origin),
+            ("size", &head.size),
+            ("root", &head.root.to_base64()),
+            ("path", &folder.display()),
+        ],
+    ));
+    Ok(())
+}
+
+/// `tally proof EVENT`: proves to the caller, and gives the files for others.
+pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut Output) -> Outcome {
+    let event = EventId(
+        Hash::parse_hex(&arguments.event)
+            .map_err(|_| Failure::invalid("error.no-event-id").with("got", &arguments.event))?,
+    );
+    let (entry, proof, mut trust, log) = match &arguments.from {
+        Some(folder) => {
+            let read = |name: &str| {
+                let path = folder.join(name);
+                std::fs::read(&path).map_err(|error| file_failure(&path, &error))
+            };
+            let entry = read(&format!("{event}.entry"))?;
+            let proof = read(&format!("{event}.tlog-proof"))?;
+            (entry, proof, session.trust()?, None)
+        }
+        None => {
+            let connection = session.connect()?;
+            let proof = connection.node.proof(&event)?;
+            let parsed = tally_schemas::proof::TlogProof::parse(&proof)?;
+            let origin = Checkpoint::parse(&parsed.checkpoint.text)?.origin;
+            let entry = connection.node.entry(&origin.department, parsed.index)?;
+            (
+                entry,
+                proof,
+                connection.trust,
+                Some((connection.node, origin.department)),
+            )
+        }
+    };
+    let proven = trust.prove(&event, &entry, &proof)?;
+    let header = &proven.entry.header;
+    // Who signed is judged by the roster in the same log, which must be verified first; offline that log may not be at hand.
+    let officers = match &log {
+        Some((node, department)) => {
+            trust.learn_roster(department, &node.log(department)?)?;
+            let officers = trust.signers(&proven.entry)?;
+            Some(
+                officers
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )
+        }
+        None => None,
+    };
+    if let Some(folder) = &arguments.to {
+        std::fs::create_dir_all(folder).map_err(|error| file_failure(folder, &error))?;
+        for (name, bytes) in [("entry", &entry), ("tlog-proof", &proof)] {
+            let path = folder.join(format!("{event}.{name}"));
+            std::fs::write(&path, bytes).map_err(|error| file_failure(&path, &error))?;
+        }
+    }
+    let texts = output.texts;
+    output.value(&json!({
+        "event": event.to_string(), "origin": header.origin.to_string(), "index": header.index,
+        "recorded": header.recorded.to_string(), "checkpointSize": proven.checkpoint.head().size,
+        "signers": officers, "verified": true,
+    }));
+    output.line(&texts.fill(
+        "ui.proven",
+        &[
+            ("event", &event),
+            ("origin", &header.origin),
+            ("index", &header.index),
+            ("recorded", &header.recorded),
+            ("size", &proven.checkpoint.head().size),
+        ],
+    ));
+    if let Some(officers) = officers {
+        output.line(&texts.fill("ui.proven-signers", &[("officers", &officers)]));
+    } else {
+        output.warning(texts.say("ui.signers-unchecked"));
+    }
+    if let Some(folder) = &arguments.to {
+        output.line(&texts.fill("ui.proof-written", &[("path", &folder.display())]));
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Handing signed notes to the node: `tally submit`, and what drafts, rosters and governance share.
+
+use super::arguments::SubmitArguments;
+use super::error::{Failure, Outcome, file_failure};
+use super::output::Output;
+use super::session::{Connection, Session};
+use crate::draft::assemble::Part;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tally_ledger::crypto::{commitment, event_id};
+use tally_schemas::api::{PartBody, SubmitAnswer, SubmitBody};
+use tally_schemas::event::Event;
+use tally_schemas::event::personal::find_in_event;
+use tally_schemas::id::{EventId, Hash, Origin};
+use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
+use tally_schemas::note::Note;
+
+pub(super) fn run(arguments: &SubmitArguments, session: &Session, output: &mut Output) -> Outcome {
+    let connection = session.connect()?;
+    let mut values = Vec::new();
+    for path in &arguments.note {
+        let bytes = std::fs::read(path).map_err(|error| file_failure(path, &error))?;
+        let note = Note::parse(&bytes, EVENT_NOTE_BYTES_MAX).map_err(|error| {
+            Failure::invalid("error.no-note")
+                .with("path", path.display())
+                .detail(error)
+        })?;
+        let body = SubmitBody {
+            note: note.to_string(),
+            parts: Vec::new(),
+            draft: None,
+            personal_override: arguments.allow_personal.clone(),
+        };
+        let recorded = submit(&connection, &note, &body)?;
+        values.push(recorded.value());
+        told(&recorded, output);
+    }
+    output.value(&json!({ "recorded": values }));
+    Ok(())
+}
+
+/// An event that was recorded, with the proof verified here.
+pub(super) struct Recorded {
+    /// The event.
+    pub(super) event: EventId,
+    /// The log.
+    pub(super) origin: Origin,
+    /// The position.
+    pub(super) index: u64,
+}
+
+impl Recorded {
+    /// Returns the form for programs.
+    pub(super) fn value(&self) -> Value {
+        json!({"event": self.event.to_string(), "origin": self.origin.to_string(), "index": self.index, "verified": true})
+    }
+}
+
+/// Submits a note and verifies the proof that comes back: the node's word alone counts for nothing.
+pub(super) fn submit(connection: &Connection, note: &Note, body: &SubmitBody) -> Outcome<Recorded> {
+    let answer: SubmitAnswer = connection.node.submit(body)?;
+    let event = event_id(&note.text);
+    let origin = Origin::parse(&answer.origin)?;
+    let entry = connection.node.entry(&origin.department, answer.index)?;
+    let proven = connection.trust.prove(&event, &entry, answer.proof.as_bytes())?;
+    Ok(Recorded {
+        event,
+        origin: proven.entry.header.origin.clone(),
+        index: proven.entry.header.index,
+    })
+}
+
+/// Says that an event was recorded.
+pub(super) fn told(recorded: &Recorded, output: &mut Output) {
+    let text = output.texts.fill(
+        "ui.recorded",
+        &[
+            ("event", &recorded.event),
+            ("index", &recorded.index),
+            ("department", &recorded.origin.department),
+        ],
+    );
+    output.line(&text);
+}
+
+/// Puts a part into the form of the API.
+pub(super) fn part_body(part: &Part) -> PartBody {
+    PartBody {
+        commit: part.commitment.commit.to_hex(),
+        salt: STANDARD.encode(part.salt),
+        media_type: Some(part.commitment.media_type.clone()),
+        content: STANDARD.encode(&part.content),
+    }
+}
+
+/// Opens a part of the API: the content must be what the event commits to.
+pub(super) fn open_part(event: &Event, body: &PartBody) -> Outcome<(Hash, Vec<u8>)> {
+    let wrong = || Failure::corrupt("error.part-mismatch").with("commit", &body.commit);
+    let commit = Hash::parse_hex(&body.commit)?;
+    let salt: [u8; 32] = STANDARD
+        .decode(&body.salt)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(wrong)?;
+    let content = STANDARD.decode(&body.content).map_err(|_| wrong())?;
+    let named = event.commitments().into_iter().any(|one| one.commit == commit);
+    if named && commitment(&salt, &content) == commit {
+        Ok((commit, content))
+    } else {
+        Err(wrong())
+    }
+}
+
+/// Stops what can never be erased: numbers of persons in inline texts.
+pub(super) fn stop_personal(event: &Event, allowed: Option<&str>, output: &mut Output) -> Outcome {
+    let found = find_in_event(event);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let texts = output.texts;
+    let places: Vec<String> = found
+        .iter()
+        .map(|find| {
+            let kind = texts.name("personal", find.span.kind.as_str());
+            let place = find.span.start + 1;
+            format!(
+                "{} ({kind}, {})",
+                find.field,
+                texts.fill("ui.character", &[("place", &place)])
+            )
+        })
+        .collect();
+    let places = places.join("; ");
+    if allowed.is_some() {
+        output.warning(&texts.fill("ui.personal-allowed", &[("places", &places)]));
+        return Ok(());
+    }
+    Err(Failure::refusal("error.personal")
+        .with("places", places)
+        .hint("hint.personal"))
+}

@@ -1,0 +1,95 @@
+//! `tally watch` and `tally wait`: follow what happens.
+
+use super::arguments::{WaitArguments, WatchArguments};
+use super::error::{Failure, Outcome};
+use super::output::Output;
+use super::session::Session;
+use crate::node::{NodeClient, NodeError};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tally_schemas::id::{EventId, Hash};
+
+/// How often a node is asked whether it has an event.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+
+/// Follows the changes, one line each.
+pub(super) fn watch(arguments: &WatchArguments, session: &Session, output: &mut Output) -> Outcome {
+    let connection = session.connect()?;
+    let texts = output.texts;
+    let mut seen = 0;
+    connection.node.watch(|name, data| {
+        let value: Value = serde_json::from_str(data).unwrap_or_else(|_| Value::String(data.to_owned()));
+        if output.json {
+            // One object a line, so that a program can read while it runs.
+            output.raw(&format!("{}\n", json!({"event": name, "data": value})));
+        } else if name == "changed" {
+            let cases: Vec<&str> = value
+                .get("cases")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            if !cases.is_empty() {
+                output.line(&texts.fill("ui.changed", &[("cases", &cases.join(", "))]));
+            }
+        } else {
+            output.line(&format!("{name}: {data}"));
+        }
+        seen += 1;
+        arguments.count.is_none_or(|count| seen < count)
+    })?;
+    Ok(())
+}
+
+/// Waits until an event is recorded here, or held at every node named.
+pub(super) fn wait(arguments: &WaitArguments, session: &Session, output: &mut Output) -> Outcome {
+    let event = EventId(
+        Hash::parse_hex(&arguments.event)
+            .map_err(|_| Failure::invalid("error.no-event-id").with("got", &arguments.event))?,
+    );
+    let connection = session.connect()?;
+    let mut nodes = vec![connection.node];
+    if arguments.until == "replicated" {
+        if arguments.at.is_empty() {
+            return Err(Failure::invalid("error.wait-where").hint("hint.wait-where"));
+        }
+        nodes.extend(arguments.at.iter().map(|url| NodeClient::new(url)));
+    }
+    let end = Instant::now() + Duration::from_secs(arguments.timeout);
+    let texts = output.texts;
+    let progress = output.progress(texts.say("ui.waiting"));
+    for node in &nodes {
+        loop {
+            match node.proof(&event) {
+                Ok(proof) => {
+                    let parsed = tally_schemas::proof::TlogProof::parse(&proof)?;
+                    let origin =
+                        tally_schemas::checkpoint::Checkpoint::parse(&parsed.checkpoint.text)?.origin;
+                    let entry = node.entry(&origin.department, parsed.index)?;
+                    connection.trust.prove(&event, &entry, &proof)?;
+                    break;
+                }
+                Err(NodeError::Refused {
+                    status: 404 | 503, ..
+                }) if Instant::now() < end => {
+                    std::thread::sleep(ASK_EVERY);
+                }
+                Err(NodeError::Refused {
+                    status: 404 | 503, ..
+                }) => {
+                    return Err(Failure::unavailable("error.wait-over")
+                        .with("seconds", arguments.timeout)
+                        .with("url", node.base()));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    if let Some(progress) = progress {
+        progress.finish_and_clear();
+    }
+    output.value(&json!({"event": event.to_string(), "until": arguments.until, "nodes": nodes.len()}));
+    output.line(&texts.fill("ui.waited", &[("event", &event), ("nodes", &nodes.len())]));
+    Ok(())
+}
