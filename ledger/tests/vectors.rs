@@ -8,14 +8,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tally_ledger::authority::Registry;
 use tally_ledger::crypto::{
     NoteKey, SigningKey, commitment, event_id, leaf_hash, node_hash, sha256, sign_note,
 };
 use tally_schemas::entry::{Entry, EntryHeader, RegistryRef};
 use tally_schemas::event::Event;
-use tally_schemas::genesis::Genesis;
+use tally_schemas::genesis::{Genesis, Role};
 use tally_schemas::governance::Governance;
-use tally_schemas::id::{EventId, FederationId, Hash, NamedHead, Origin, TreeHead};
+use tally_schemas::id::{DepartmentId, EventId, FederationId, Hash, NamedHead, Origin, TreeHead};
 use tally_schemas::json::Json;
 use tally_schemas::limits::NOTE_BYTES_MAX;
 use tally_schemas::note::Note;
@@ -331,4 +332,24 @@ fn the_founders_hold_the_keys_that_sign() {
         assert_eq!(governance.previous, previous);
         previous = event_id(&note.text).0;
     }
+}
+
+/// What was made for the formats also founds: quorum, keys, profile and calendar, then both changes.
+#[test]
+fn the_registry_takes_the_founding_and_both_changes() {
+    let read = |folder: &str, place: usize| {
+        let twin = &twins(folder)[place];
+        std::fs::read(twin.path.with_extension("txt")).unwrap()
+    };
+    let mut registry = Registry::found(&read("genesis", 0)).unwrap();
+    for (place, version) in [(0, 1), (1, 2)] {
+        let note = String::from_utf8(read("governance", place)).unwrap();
+        assert_eq!(registry.extend(&note), Ok(version));
+    }
+    let civil = DepartmentId::parse("civil-affairs").unwrap();
+    assert!(registry.department(&civil, 0).is_none());
+    assert!(registry.department(&civil, 1).is_some());
+    let housing = DepartmentId::parse("housing").unwrap();
+    assert!(registry.has_role(&housing, Role::Audit, 1));
+    assert!(!registry.has_role(&housing, Role::Audit, 2));
 }

@@ -89,6 +89,8 @@ const WORDS: &[&[u8]] = &[
     b"tally/governance/v1",
     b"tally/genesis/v1",
     b"tally/key/v1",
+    b"tally/token/v1",
+    b"tally/part-request/v1",
     b"c2sp.org/tlog-proof@v1",
     b"head ",
     b"origin ",

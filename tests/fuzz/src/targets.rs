@@ -21,6 +21,7 @@ use tally_schemas::proof::TlogProof;
 use tally_schemas::statement::Statement;
 use tally_schemas::tile::{ExportPath, encode_bundle, encode_tile, parse_bundle, parse_tile};
 use tally_schemas::time::{Date, Timestamp};
+use tally_schemas::token::{PartRequest, Token};
 
 /// A decoder to try.
 pub(crate) struct Target {
@@ -113,6 +114,11 @@ pub(crate) const TARGETS: &[Target] = &[
         name: "calendar",
         seeds: &["profiles/calendars"],
         run: calendar,
+    },
+    Target {
+        name: "token",
+        seeds: &[],
+        run: token,
     },
     Target {
         name: "words",
@@ -321,6 +327,18 @@ fn calendar(bytes: &[u8]) -> bool {
     };
     assert_eq!(Calendar::from_json(&calendar.to_json()), Ok(calendar));
     true
+}
+
+fn token(bytes: &[u8]) -> bool {
+    with_text(bytes, |text| {
+        let token = Token::parse_text(text).map(|token| token.to_string());
+        let request = PartRequest::parse_text(text).map(|request| request.to_string());
+        let accepted = token.or(request);
+        if let Ok(printed) = &accepted {
+            assert_eq!(printed, text);
+        }
+        accepted.is_ok()
+    })
 }
 
 /// The small forms, each on one line.
