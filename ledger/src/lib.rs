@@ -5,11 +5,12 @@ pub mod cases;
 pub mod checkpoint;
 pub mod crypto;
 pub mod export;
-#[cfg(test)]
-pub(crate) mod fixture;
 pub mod merkle;
 pub mod projection;
 pub mod proof;
 pub mod replica;
 pub mod rules;
 pub mod world;
+
+#[cfg(test)]
+pub(crate) mod fixture;
