@@ -1,13 +1,16 @@
 //! Why a node does not record a submission: the rule, the article, a hint, and what is possible instead.
 
 use crate::authority::Void;
+use crate::cases::source::AsOf;
 use crate::cases::verdict::NextAct;
+use crate::cases::{CaseFold, cross, law};
 use crate::world::World;
 use std::collections::BTreeMap;
 use tally_schemas::event::personal::find_in_event;
-use tally_schemas::event::{Event, EventKind};
-use tally_schemas::id::CaseId;
+use tally_schemas::event::{Event, Source};
+use tally_schemas::id::EventId;
 use tally_schemas::json::Json;
+use tally_schemas::time::Timestamp;
 
 /// How a caller should take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,13 +141,36 @@ pub(super) fn stop_personal(event: &Event) -> Result<(), Refusal> {
     Err(Refusal::refused("personal-number", what))
 }
 
-/// Stops a new own act against a clear rule of the law; the same act recorded from paper is let pass and flagged.
+/// Stops a new own act against a clear rule of the law, or at odds with another case; the same act recorded from paper
+/// is let pass and flagged. `next` is the act as it would stand, folded into a copy of its case.
 pub(super) fn stop_unlawful(
     world: &World,
-    case: CaseId,
-    kind: EventKind,
-    event: &Event,
+    now: Timestamp,
+    fold: &CaseFold,
+    next: EventId,
 ) -> Result<(), Refusal> {
-    let _ = (world, case, kind, event);
-    Ok(())
+    let Some(state) = fold.state() else { return Ok(()) };
+    let asof = AsOf::new(world, now);
+    let mut marks = law::flags_on(state, next, &asof);
+    if let Some(fact) = state.fact(next) {
+        marks.extend(cross::irregular(state, fact, &asof));
+    }
+    let Some(mark) = law::refusals(&marks, Source::Own).into_iter().next() else {
+        return Ok(());
+    };
+    let fields: Vec<String> = mark
+        .fields
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    let what = if fields.is_empty() {
+        mark.code.to_owned()
+    } else {
+        format!("{}: {}", mark.code, fields.join(", "))
+    };
+    let article = mark
+        .article
+        .as_ref()
+        .map(|article| format!("{} {}", article.act, article.at));
+    Err(Refusal::refused(mark.code, what).under(article))
 }

@@ -6,15 +6,16 @@
 use super::input::Ticket;
 use super::{Check, Job, Open, Output, Recorded, Refusal, Replica};
 use crate::authority::{Void, check_signers};
-use crate::cases::fold::LogNo;
+use crate::cases::fold::{CaseEntry, LogNo};
 use crate::cases::verdict::{Place, next_acts};
+use crate::cases::{CaseFold, EntryRef};
 use crate::crypto::{event_id, sha256};
 use crate::world::Standing;
 use std::sync::Arc;
 use tally_schemas::entry::{Entry, EntryHeader};
 use tally_schemas::event::{CaseKind, Event, EventKind, Kind, Source};
 use tally_schemas::governance::{GOVERNANCE_MAGIC, Governance};
-use tally_schemas::id::{CaseId, DepartmentId, EventId, NamedHead, Origin, TreeHead};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NamedHead, OfficerId, Origin, TreeHead};
 use tally_schemas::limits::{EVENT_NOTE_BYTES_MAX, HEADS_PER_ENTRY_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::statement::Statement;
@@ -312,7 +313,8 @@ impl Replica {
                 .apply(kind, &event)
                 .map_err(|error| Refusal::refused("roster", error.to_string()))?;
         } else {
-            self.judge(kind, id, &event, &header)?;
+            let officers = keys.iter().map(|key| key.officer.clone()).collect();
+            self.judge(kind, id, &event, &header, officers)?;
         }
         let payload =
             String::from_utf8(bytes).map_err(|_| Refusal::invalid("form", "the note is not UTF-8"))?;
@@ -334,8 +336,9 @@ impl Replica {
         &self,
         kind: EventKind,
         id: EventId,
-        event: &Event,
+        event: &Arc<Event>,
         header: &EntryHeader,
+        officers: Vec<OfficerId>,
     ) -> Result<(), Refusal> {
         let case = event.case.unwrap_or(id);
         let registry = self.world.registry();
@@ -345,8 +348,7 @@ impl Replica {
             origin: &header.origin,
             index: header.index,
         };
-        let possible = |refusal: Refusal| match self.world.case(&case).and_then(crate::cases::CaseFold::state)
-        {
+        let possible = |refusal: Refusal| match self.world.case(&case).and_then(CaseFold::state) {
             Some(state) => refusal.instead(next_acts(state, registry, header.registry.version)),
             None => refusal,
         };
@@ -356,15 +358,54 @@ impl Replica {
                 "the case holds events of a newer version of the software",
             ));
         }
-        match self.world.case(&case) {
-            Some(fold) => fold.judge_next(kind, event, place),
-            None => crate::cases::CaseFold::new(case).judge_next(kind, event, place),
-        }
-        .map_err(|void| possible(Refusal::from(void)))?;
+        let fold = self
+            .world
+            .case(&case)
+            .cloned()
+            .unwrap_or_else(|| CaseFold::new(case));
+        fold.judge_next(kind, event, place)
+            .map_err(|void| possible(Refusal::from(void)))?;
         if event.source == Source::Own {
-            super::refusal::stop_unlawful(&self.world, case, kind, event).map_err(possible)?;
+            let folded = self.fold_ahead(fold, kind, id, event, header, officers);
+            super::refusal::stop_unlawful(&self.world, header.recorded, &folded, id).map_err(possible)?;
         }
         Ok(())
+    }
+
+    /// Folds an act that is not recorded yet into a copy of its case, as it would stand.
+    fn fold_ahead(
+        &self,
+        mut fold: CaseFold,
+        kind: EventKind,
+        id: EventId,
+        event: &Arc<Event>,
+        header: &EntryHeader,
+        officers: Vec<OfficerId>,
+    ) -> CaseFold {
+        let registry = self.world.registry();
+        let Some(log) = self.world.number(&event.department) else {
+            return fold;
+        };
+        let entry = EntryRef {
+            origin: Arc::new(header.origin.clone()),
+            index: header.index,
+            event: id,
+        };
+        fold.insert(
+            CaseEntry {
+                entry,
+                leaf: Hash::default(),
+                log,
+                past: Arc::new(self.world.next_past(log)),
+                kind,
+                event: event.clone(),
+                recorded: header.recorded,
+                version: header.registry.version,
+                signers: Ok(officers),
+            },
+            registry,
+        );
+        fold
     }
 
     /// Fixes the header that the next entry of an own log would have for an event.
@@ -411,11 +452,7 @@ impl Replica {
         let covered = own.upto(own.size()).cloned().unwrap_or_default();
         let mut logs: Vec<LogNo> = Vec::new();
         for case in cases {
-            for (entry, _) in self
-                .world
-                .case(case)
-                .map_or(&[][..], crate::cases::CaseFold::entries)
-            {
+            for (entry, _) in self.world.case(case).map_or(&[][..], CaseFold::entries) {
                 if entry.log != number && entry.entry.index >= covered.size(entry.log) {
                     logs.push(entry.log);
                 }

@@ -5,6 +5,7 @@
 
 pub mod log;
 mod resolve;
+mod source;
 
 pub use log::{HoldError, Log, Payload};
 pub use resolve::{Need, Step};
@@ -12,11 +13,12 @@ pub use resolve::{Need, Step};
 use crate::authority::{Registry, RegistryError, Roster, Void};
 use crate::cases::CaseFold;
 use crate::cases::fold::LogNo;
+use crate::cases::source::Arrival;
+use crate::projection::Numbers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tally_schemas::event::{CaseKind, EventKind};
+use tally_schemas::event::EventKind;
 use tally_schemas::id::{CaseId, DepartmentId, EventId, Origin, TreeHead};
-use tally_schemas::time::Timestamp;
 
 /// What a resolved entry counts as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +35,6 @@ pub enum Standing {
     NotUnderstood(Option<CaseId>),
     /// Without effect, with the reason.
     Void(Void),
-}
-
-/// When an addressed event was sent, available elsewhere, and received.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Arrival {
-    /// Recorded in its own log.
-    pub sent: Timestamp,
-    /// The earliest time at which another host's log covers it.
-    pub available: Option<Timestamp>,
-    /// For each addressee, the earliest time at which its log shows it: arrival statement or covering head.
-    pub received: BTreeMap<DepartmentId, Timestamp>,
 }
 
 /// Something that went wrong here without being state (I5): shown to the operator, never folded.
@@ -88,7 +79,7 @@ pub struct World {
     addressed: BTreeMap<LogNo, Vec<Addressed>>,
     unreceived: BTreeMap<DepartmentId, BTreeSet<EventId>>,
     not_understood: BTreeSet<CaseId>,
-    openings: BTreeMap<CaseId, (CaseKind, LogNo, u64)>,
+    numbers_given: Numbers,
     alarms: Vec<WorldAlarm>,
     touched: BTreeSet<CaseId>,
 }
@@ -109,7 +100,7 @@ impl World {
             addressed: BTreeMap::new(),
             unreceived: BTreeMap::new(),
             not_understood: BTreeSet::new(),
-            openings: BTreeMap::new(),
+            numbers_given: Numbers::default(),
             alarms: Vec::new(),
             touched: BTreeSet::new(),
         };
@@ -207,9 +198,9 @@ impl World {
         &self.arrivals
     }
 
-    /// Returns every opening entry with kind, log and position, by case; void ones included (case numbers count them).
-    pub fn openings(&self) -> &BTreeMap<CaseId, (CaseKind, LogNo, u64)> {
-        &self.openings
+    /// Returns the speakable numbers given to opening entries.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers_given
     }
 
     /// Returns the newest roster of a department.

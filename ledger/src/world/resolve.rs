@@ -1,13 +1,15 @@
 //! From held to resolved: one cursor per log, moved when everything that the next entry's past names is held and resolved.
 
 use super::log::{HoldError, LineResult, Payload, Resolved, Waiting};
-use super::{Addressed, Arrival, Standing, World, WorldAlarm};
+use super::{Addressed, Standing, World, WorldAlarm};
 use crate::authority::check::administrator_right;
 use crate::authority::{Void, check_signers};
 use crate::cases::fold::{CaseEntry, CaseFold, LogNo, Vector};
+use crate::cases::source::Arrival;
 use crate::cases::{EntryRef, table_of};
 use crate::crypto::{NoteKey, VerifyingKey};
 use std::sync::Arc;
+use tally_schemas::entry::EntryHeader;
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::governance::{Change, Governance};
 use tally_schemas::id::{DepartmentId, EventId, Hash, NamedHead, NodeId, OfficerId};
@@ -343,9 +345,7 @@ impl World {
                     Kind::Known(kind) => {
                         let case = event.case.unwrap_or(*id);
                         if kind.opens_case() {
-                            self.openings
-                                .entry(case)
-                                .or_insert((kind.case_kind(), number, header.index));
+                            self.count_opening(number, header, kind.case_kind(), case);
                         }
                         let Some(log) = self.log_at(number) else {
                             return Standing::Void(Void::NoCase);
@@ -375,6 +375,19 @@ impl World {
                 }
             }
         }
+    }
+
+    fn count_opening(&mut self, number: LogNo, header: &EntryHeader, kind: CaseKind, case: EventId) {
+        let Some(origin) = self.log_at(number).map(|log| log.origin.clone()) else {
+            return;
+        };
+        let zone = self
+            .registry
+            .profile_of(&origin.department)
+            .map_or(0, |profile| profile.zone.offset_minutes);
+        let recorded = header.recorded.date_at(zone);
+        self.numbers_given
+            .count(&origin, header.index, kind, recorded, case);
     }
 
     fn fold_in(&mut self, case: EventId, entry: CaseEntry) {
