@@ -2,7 +2,7 @@
 //! input, or take long (I11).
 //!
 //! Begins with the golden vectors and the corpus, keeps what reaches new code, and is deterministic for `--inputs` and `--seed`.
-//! Run it with `tests/fuzz/run`, which adds the coverage counters. A failure is written to `failures/` with the command that
+//! Run it with `scripts/fuzz`, which adds the coverage counters. A failure is written to `failures/` with the command that
 //! replays it; its input belongs into the corpus with the fix.
 
 mod coverage;
@@ -267,7 +267,7 @@ fn failure(target: &Target, bytes: &[u8], why: &str) -> String {
     let path = save(&home().join("failures"), bytes);
     let shown: String = why.chars().take(600).collect();
     format!(
-        "{:<11} FAILED: {shown}\n  replay: tests/fuzz/run --target {} --replay {}",
+        "{:<11} FAILED: {shown}\n  replay: scripts/fuzz --target {} --replay {}",
         target.name,
         target.name,
         path.display()
