@@ -64,6 +64,30 @@ pub fn status_text(texts: Texts, status: &Value) -> String {
     }
 }
 
+/// Tells a mark on an act: what is defective, flagged or alarming about it, with its article and violation.
+pub fn mark_text(texts: Texts, mark: &Value) -> String {
+    let fields = mark.get("fields").unwrap_or(&Value::Null);
+    let what = coded(texts, "mark", word(mark, "code").unwrap_or("?"), fields);
+    let weight = word(mark, "weight").map(|code| texts.name("weight", code));
+    let place = mark.get("article").map(|article| {
+        let (act, at) = (
+            word(article, "act").unwrap_or("?"),
+            word(article, "at").unwrap_or("?"),
+        );
+        texts.fill("ui.article", &[("act", &act), ("at", &at)])
+    });
+    let violation = word(mark, "violation").map(str::to_owned);
+    let rest: Vec<String> = [weight.map(str::to_owned), place, violation]
+        .into_iter()
+        .flatten()
+        .collect();
+    if rest.is_empty() {
+        what
+    } else {
+        format!("{what} ({})", rest.join("; "))
+    }
+}
+
 fn headline(texts: Texts, main: &Value, status: Option<&Value>) -> String {
     let stands = status
         .map(|status| status_text(texts, status))
@@ -245,6 +269,18 @@ mod tests {
             let lines = due_lines(Texts::new(language), &due, Some(&status));
             insta::assert_snapshot!(format!("due_{}", language.tag()), lines.join("\n"));
         }
+    }
+
+    #[test]
+    fn a_mark_is_told_with_its_values_weight_and_place() {
+        let mark = json!({
+            "code": "refusal-without-citation", "weight": "defect", "fields": {"ground": "LAW_PROHIBITS"},
+            "article": {"act": "order-809", "at": "14"}, "violation": "P9",
+        });
+        assert_eq!(
+            mark_text(Texts::new(Language::En), &mark),
+            "refused on LAW_PROHIBITS without citing a provision (defective; order-809, Art. 14; P9)"
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub mod draft;
 pub mod explain;
 pub mod export_folder;
 pub mod federation;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod keystore;
 pub mod node;
 pub mod settings;

@@ -363,6 +363,8 @@ mod tests {
                 "reading-extension",
                 "draft-state",
                 "personal",
+                "mark",
+                "weight",
             ])
             .collect();
         for key in catalogue().keys() {
@@ -463,6 +465,24 @@ mod tests {
         reasons.extend(literals_in_ledger("authority/check.rs", &["=> "]));
         assert!(reasons.len() > 20);
         assert_eq!(section("refusal"), reasons);
+    }
+
+    #[test]
+    fn every_mark_of_the_ledger_has_its_texts() {
+        let mut marks = BTreeSet::new();
+        for file in ["cases/law.rs", "cases/cross.rs"] {
+            marks.extend(literals_in_ledger(
+                file,
+                &["Mark::new(", " mark(", "(mark(", "if incomplete { ", "} else { "],
+            ));
+        }
+        assert!(marks.len() > 40);
+        assert_eq!(section("mark"), marks);
+        let weights = literals_in_ledger(
+            "cases/law.rs",
+            &["Self::Defect => ", "Self::Flag => ", "Self::Alarm => "],
+        );
+        assert_eq!(section("weight"), weights);
     }
 
     #[test]

@@ -121,3 +121,221 @@ fn language_flag(arguments: &[OsString]) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::tests::Kept;
+    use crate::fixture::{founding, log_with, officer_key, request};
+    use crate::keystore::Passphrase;
+    use std::fs;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::path::Path;
+    use tally_ledger::crypto::event_id;
+    use tally_ledger::export::ExportReader as _;
+
+    /// What a command left behind.
+    struct Done {
+        code: u8,
+        out: String,
+        err: String,
+    }
+
+    /// Runs a command away from this machine's settings; `%` in arguments stands for the folder.
+    fn tally(folder: &Path, line: &str) -> Done {
+        let folder_text = folder.to_str().unwrap();
+        let arguments = std::iter::once("tally")
+            .chain(line.split(' '))
+            .map(|word| OsString::from(word.replace('%', folder_text)))
+            .collect();
+        let (out, err) = (Kept::default(), Kept::default());
+        let variable = |name: &str| (name == "TALLY_PASSPHRASE").then(|| "river stone".to_owned());
+        let code = run(
+            arguments,
+            Surroundings {
+                variable: &variable,
+                terminal: Terminal::default(),
+                out: Box::new(out.clone()),
+                err: Box::new(err.clone()),
+            },
+        );
+        let told = |kept: Kept| kept.text().replace(folder_text, "%");
+        Done {
+            code,
+            out: told(out),
+            err: told(err),
+        }
+    }
+
+    fn trial() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let word = Passphrase::new("river stone".to_owned());
+        founding().write(&folder.path().join("trial"), &word).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_federation_is_created_from_the_example() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/trial-federation.toml");
+        let line = format!("--lang zh federation create {plan} --to %/trial");
+        let done = tally(folder.path(), &line);
+        assert_eq!(done.code, 0, "{}", done.err);
+        assert!(done.out.contains("%/trial/keys"), "{}", done.out);
+        let again = tally(folder.path(), &line);
+        assert_eq!(again.code, 2);
+        let keys = tally(folder.path(), "--json key show %/trial/keys/civil-c-01.key");
+        let json: serde_json::Value = serde_json::from_str(&keys.out).unwrap();
+        assert_eq!(json["keys"][0]["sealed"], true);
+    }
+
+    #[test]
+    fn a_draft_is_filled_in_by_flags_and_read_in_chinese() {
+        let folder = trial();
+        let done = tally(
+            folder.path(),
+            "--as %/trial/officers/civil-c-01.toml draft new request.refused --case housing/req-2026-0001 --save %/d.toml \
+             --field items=1-2 --field ground=LAW_PROHIBITS",
+        );
+        assert_eq!(done.code, 0, "{}", done.err);
+        insta::assert_snapshot!("draft_new_err", done.err);
+        let shown = tally(folder.path(), "--lang zh draft show %/d.toml");
+        insta::assert_snapshot!("draft_show_zh", shown.out);
+    }
+
+    #[test]
+    fn what_cannot_be_used_ends_with_2_and_names_the_nearest_word() {
+        let folder = trial();
+        for (line, name) in [
+            ("draf", "usage_command"),
+            ("draft new request.grant", "usage_kind"),
+            ("--lang zh due --overdu", "usage_option_zh"),
+            ("draft new request.refused --field reson=x", "usage_field"),
+            ("proof", "usage_missing"),
+        ] {
+            let done = tally(folder.path(), line);
+            assert_eq!((done.code, done.out.as_str()), (2, ""), "{line}");
+            insta::assert_snapshot!(name, done.err);
+        }
+    }
+
+    #[test]
+    fn a_node_out_of_reach_ends_with_3() {
+        let folder = trial();
+        let done = tally(
+            folder.path(),
+            "--as %/trial/officers/civil-c-01.toml --node http://127.0.0.1:9 inbox",
+        );
+        assert_eq!(done.code, 3, "{}", done.err);
+        assert!(done.err.contains("http://127.0.0.1:9"), "{}", done.err);
+    }
+
+    /// Writes the log of the housing bureau, with one request, as an export.
+    fn export(folder: &Path) -> String {
+        let founding = founding();
+        let note = request(&founding, &officer_key(&founding, "housing", "h-02"));
+        let log = log_with(&note, &founding);
+        for path in log.paths().unwrap() {
+            let file = folder.join("export").join(&path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, log.read(&path, usize::MAX).unwrap()).unwrap();
+        }
+        let event = event_id(&note.text).to_string();
+        let index = log.entries.len() - 1;
+        fs::create_dir_all(folder.join("proof")).unwrap();
+        fs::write(folder.join(format!("proof/{event}.entry")), &log.entries[index]).unwrap();
+        fs::write(
+            folder.join(format!("proof/{event}.tlog-proof")),
+            log.proof(index as u64),
+        )
+        .unwrap();
+        event
+    }
+
+    #[test]
+    fn an_export_is_verified_without_a_node_and_one_changed_bit_ends_with_70() {
+        let folder = trial();
+        export(folder.path());
+        let line = "--trust %/trial/genesis.note log verify %/export";
+        let done = tally(folder.path(), line);
+        assert_eq!(done.code, 0, "{}", done.err);
+        insta::assert_snapshot!("log_verified", done.out);
+        let path = folder.path().join("export/tile/entries/000.p/7");
+        let mut bytes = fs::read(&path).unwrap();
+        let place = bytes.len() / 2;
+        bytes[place] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let done = tally(folder.path(), line);
+        assert_eq!(done.code, 70, "{}", done.err);
+    }
+
+    #[test]
+    fn a_proof_is_verified_from_its_files_alone() {
+        let folder = trial();
+        let event = export(folder.path());
+        let trust = "--trust %/trial/genesis.note";
+        let done = tally(
+            folder.path(),
+            &format!("{trust} --json proof {event} --from %/proof"),
+        );
+        assert_eq!(done.code, 0, "{}", done.err);
+        let json: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+        assert_eq!(
+            (json["verified"].as_bool(), json["index"].as_u64()),
+            (Some(true), Some(6))
+        );
+        let other = "0".repeat(64);
+        let done = tally(folder.path(), &format!("{trust} proof {other} --from %/proof"));
+        assert_eq!(done.code, 2);
+    }
+
+    /// Answers one request with fixed bytes, as a node in that state would.
+    fn answer_once(status: &str, body: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let text = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0u8; 4096];
+            let _read = stream.read(&mut request).unwrap();
+            stream.write_all(text.as_bytes()).unwrap();
+        });
+        url
+    }
+
+    #[test]
+    fn a_refusal_of_a_node_is_told_with_its_article_and_what_is_possible_instead() {
+        let folder = trial();
+        let body = r#"{"family":"refused","code":"stage","what":"request.granted does not follow from stage agreed",
+            "article":"order-809 20","possible":[{"kind":"request.delivered","by":["civil"],"items":[1]}]}"#;
+        for (language, name) in [("en", "refusal_en"), ("zh", "refusal_zh")] {
+            let url = answer_once("422 Unprocessable Entity", body);
+            let line = format!("--lang {language} --trust %/trial/genesis.note --node {url} members");
+            let done = tally(folder.path(), &line);
+            assert_eq!(done.code, 1, "{}", done.err);
+            insta::assert_snapshot!(name, done.err);
+        }
+    }
+
+    #[test]
+    fn a_node_that_starts_is_unavailable_and_one_that_talks_nonsense_is_not_believed() {
+        let folder = trial();
+        let body = r#"{"family":"unavailable","code":"starting","what":"the node starts","possible":[]}"#;
+        for (status, body, code) in [
+            ("503 Service Unavailable", body, 3),
+            ("200 OK", "{\"data\":", 70),
+            ("502 Bad Gateway", "<html>", 70),
+        ] {
+            let url = answer_once(status, body);
+            let done = tally(
+                folder.path(),
+                &format!("--trust %/trial/genesis.note --node {url} members"),
+            );
+            assert_eq!(done.code, code, "{}", done.err);
+        }
+    }
+}

@@ -104,9 +104,9 @@ fn cell(texts: Texts, value: &Value, show: Show) -> String {
         (Show::Status, Value::Object(_)) => explain::status_text(texts, value),
         (Show::Marks, Value::Array(list)) => list
             .iter()
-            .map(|mark| {
-                let code = mark.as_str().or_else(|| mark.get("code").and_then(Value::as_str));
-                code.map_or_else(|| plain(mark), |code| texts.name("mark", code).to_owned())
+            .map(|mark| match mark.as_str() {
+                Some(code) => texts.name("mark", code).to_owned(),
+                None => explain::mark_text(texts, mark),
             })
             .collect::<Vec<_>>()
             .join(", "),
