@@ -129,7 +129,7 @@ mod tests {
     use crate::fixture::{founding, log_with, officer_key, request};
     use crate::keystore::Passphrase;
     use std::fs;
-    use std::io::{Read as _, Write as _};
+    use std::io::Read as _;
     use std::net::TcpListener;
     use std::path::Path;
     use tally_ledger::crypto::event_id;
