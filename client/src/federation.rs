@@ -243,6 +243,125 @@ pub struct Founding {
     trial: bool,
 }
 
+/// A department ready to be admitted to a federation that exists.
+pub struct Admission {
+    /// What governance admits.
+    pub record: DepartmentRecord,
+    federation: FederationId,
+    keys: Vec<FoundedKey>,
+    roster: Vec<(String, Note)>,
+    trial: bool,
+}
+
+/// Reads the plan of one department.
+///
+/// # Errors
+/// What is no such plan.
+pub fn parse_department(text: &str) -> Result<PlanDepartment, FoundingError> {
+    toml::from_str(text).map_err(|error| FoundingError::Plan {
+        why: error.to_string().trim().to_owned(),
+    })
+}
+
+/// Makes keys, record and first roster of a department that joins.
+///
+/// # Errors
+/// The first thing of the plan that does not fit.
+pub fn admit(
+    planned: &PlanDepartment,
+    federation: &FederationId,
+    trial: bool,
+    now: Timestamp,
+    seeds: Seeds<'_>,
+) -> Result<Admission, FoundingError> {
+    let plan = Plan {
+        name: String::new(),
+        trial,
+        quorum: 0,
+        registrar: planned.id.clone(),
+        created: None,
+        documents: Vec::new(),
+        node: Vec::new(),
+        department: vec![planned.clone()],
+    };
+    let mut founder = Founder {
+        plan: &plan,
+        created: now,
+        keys: Vec::new(),
+        signing: BTreeMap::new(),
+        seeds,
+    };
+    let record = founder.department(planned)?;
+    let mut rosters = founder.rosters(federation)?;
+    Ok(Admission {
+        roster: rosters.remove(&record.id).unwrap_or_default(),
+        record,
+        federation: federation.clone(),
+        keys: founder.keys,
+        trial,
+    })
+}
+
+impl Admission {
+    /// Writes keys and roster notes into a folder: `keys/`, `roster/<department>/`.
+    ///
+    /// # Errors
+    /// A file that exists already or cannot be written.
+    pub fn write(&self, folder: &Path, passphrase: &Passphrase) -> Result<(), FoundingError> {
+        write_keys(&self.keys, &self.federation, self.trial, folder, passphrase)?;
+        for (name, note) in &self.roster {
+            let path = folder.join("roster").join(self.record.id.as_str()).join(name);
+            put(&path, &note.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> FoundingError {
+    FoundingError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn put(path: &Path, text: &str) -> Result<(), FoundingError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|source| io(parent, source))?;
+    }
+    fs::write(path, text).map_err(|source| io(path, source))
+}
+
+fn write_keys(
+    all: &[FoundedKey],
+    federation: &FederationId,
+    trial: bool,
+    folder: &Path,
+    passphrase: &Passphrase,
+) -> Result<(), FoundingError> {
+    let keys = folder.join("keys");
+    fs::create_dir_all(&keys).map_err(|source| io(&keys, source))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&keys, fs::Permissions::from_mode(0o700)).map_err(|source| io(&keys, source))?;
+    }
+    let work = if trial {
+        WorkFactor::Trial
+    } else {
+        WorkFactor::Full
+    };
+    for key in all {
+        let path = keys.join(key.purpose.file());
+        let name = key.purpose.name(federation);
+        if matches!(key.purpose, KeyUse::Officer(..)) {
+            keystore::write_sealed(&path, &name, &key.seed, passphrase, work)?;
+        } else {
+            keystore::write_plain(&path, &name, &key.seed)?;
+        }
+    }
+    Ok(())
+}
+
 /// A source of seeds.
 pub type Seeds<'a> = &'a mut dyn FnMut() -> Result<Zeroizing<[u8; 32]>, KeystoreError>;
 
@@ -661,53 +780,22 @@ impl Founding {
     /// # Errors
     /// A folder that exists and is not empty, a file that cannot be written.
     pub fn write(&self, folder: &Path, passphrase: &Passphrase) -> Result<(), FoundingError> {
-        let io = |path: &Path, source: std::io::Error| FoundingError::Io {
-            path: path.to_owned(),
-            source,
-        };
         if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(io(folder, std::io::ErrorKind::AlreadyExists.into()));
         }
-        let put = |path: PathBuf, text: &str| {
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent).map_err(|source| io(parent, source))?;
-            }
-            fs::write(&path, text).map_err(|source| io(&path, source))
-        };
-        put(folder.join("genesis.note"), &self.genesis.to_string())?;
-        let keys = folder.join("keys");
-        fs::create_dir_all(&keys).map_err(|source| io(&keys, source))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(&keys, fs::Permissions::from_mode(0o700))
-                .map_err(|source| io(&keys, source))?;
-        }
-        let work = if self.trial {
-            WorkFactor::Trial
-        } else {
-            WorkFactor::Full
-        };
-        for key in &self.keys {
-            let path = keys.join(key.purpose.file());
-            let name = key.purpose.name(&self.federation);
-            if matches!(key.purpose, KeyUse::Officer(..)) {
-                keystore::write_sealed(&path, &name, &key.seed, passphrase, work)?;
-            } else {
-                keystore::write_plain(&path, &name, &key.seed)?;
-            }
-        }
+        put(&folder.join("genesis.note"), &self.genesis.to_string())?;
+        write_keys(&self.keys, &self.federation, self.trial, folder, passphrase)?;
         for (id, text) in &self.nodes {
-            put(folder.join("nodes").join(format!("{id}.toml")), text)?;
+            put(&folder.join("nodes").join(format!("{id}.toml")), text)?;
         }
         for (department, notes) in &self.roster {
             for (name, note) in notes {
                 let path = folder.join("roster").join(department.as_str()).join(name);
-                put(path, &note.to_string())?;
+                put(&path, &note.to_string())?;
             }
         }
         for (name, settings) in &self.officers {
-            put(folder.join("officers").join(name), &settings.to_toml())?;
+            put(&folder.join("officers").join(name), &settings.to_toml())?;
         }
         Ok(())
     }
@@ -793,6 +881,29 @@ mod tests {
         let settings = Settings::read(&target.join("officers/civil-c-01.toml")).unwrap();
         assert!(settings.key.unwrap().exists() && settings.genesis.unwrap().exists());
         assert_matches!(founding.write(&target, &word), Err(FoundingError::Io { .. }));
+    }
+
+    #[test]
+    fn a_department_that_joins_gets_keys_and_a_roster_of_its_own() {
+        let founding = founded(&plan()).unwrap();
+        let mut planned = plan().department.pop().unwrap();
+        planned.id = "taxes".to_owned();
+        let mut count = 100u8;
+        let now = Timestamp::parse("2026-02-02T01:00:00.000Z").unwrap();
+        let admission = admit(&planned, &founding.federation, true, now, &mut || {
+            count += 1;
+            Ok(Zeroizing::new([count; 32]))
+        })
+        .unwrap();
+        assert_eq!(admission.record.id.as_str(), "taxes");
+        let folder = tempfile::tempdir().unwrap();
+        admission
+            .write(folder.path(), &Passphrase::new("trial".to_owned()))
+            .unwrap();
+        let log = keystore::read(&folder.path().join("keys/log-taxes.key")).unwrap();
+        assert_eq!(log.public_key, admission.record.log_key);
+        assert_eq!(log.name, format!("{}/taxes/1", founding.federation));
+        assert!(folder.path().join("roster/taxes/001-post-clerk.note").exists());
     }
 
     #[test]

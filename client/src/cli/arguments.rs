@@ -184,9 +184,19 @@ pub(super) struct GovernanceCommand {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GovernanceSub {
+    Admit(GovernanceAdmit),
     Give(GovernanceRight),
     Take(GovernanceRight),
     Sign(GovernanceSign),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GovernanceAdmit {
+    pub(super) plan: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: PathBuf,
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: PathBuf,
 }
 
 #[derive(Debug, Args)]

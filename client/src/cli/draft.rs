@@ -220,7 +220,7 @@ pub(super) fn apply(form: &mut Form, fields: &Fields) -> Outcome {
 }
 
 /// Asks for what is missing where a person is there; choices come from the genesis, where one is named.
-fn complete(form: &mut Form, session: &Session, output: &Output) -> Outcome {
+pub(super) fn complete(form: &mut Form, session: &Session, output: &Output) -> Outcome {
     if !output.can_ask() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 //! What the box holds is checked here before anybody signs it: lines, commitments, and that the text says what is shown.
 
 use super::arguments::{DraftApprove, DraftReturn, DraftSend};
-use super::draft::{free_name, read_form, save, saved};
+use super::draft::{complete, free_name, read_form, save, saved};
 use super::error::{Failure, Outcome};
 use super::output::Output;
 use super::session::{Connection, Session};
@@ -68,7 +68,11 @@ pub(super) fn send(form: &Form, comment: Option<&str>, session: &Session, output
         parts: act.parts.iter().map(part_body).collect(),
         comment: comment.map(str::to_owned),
     };
-    let path = api::fill(api::path::DRAFTS, &[holder.department.as_str()]);
+    let department = holder.department.as_str();
+    let path = match &form.head.replaces {
+        Some(id) => api::fill(api::path::DRAFT_SEND, &[department, id]),
+        None => api::fill(api::path::DRAFTS, &[department]),
+    };
     let answer: Answer<DraftBody> = connection.node.send(Method::Post, &path, &body)?;
     let summary = &answer.data.summary;
     output.value(&json!({"draft": summary.id, "event": act.id.to_string(), "state": summary.state, "posts": summary.posts}));
@@ -274,7 +278,8 @@ fn fetch(id: &str, connection: &mut Connection, holder: &Holder) -> Outcome<Chec
 /// `tally draft show ID`.
 pub(super) fn show(id: &str, session: &Session, output: &mut Output) -> Outcome {
     let (mut connection, _, holder) = session.sign_in(output)?;
-    let draft = fetch(id, &mut connection, &holder)?;
+    let id = full_id(id, &connection, &holder)?;
+    let draft = fetch(&id, &mut connection, &holder)?;
     output.value(&json!({
         "draft": draft.body.summary, "event": serde_json::from_str::<Value>(&draft.event.to_json().to_canonical()).unwrap_or_default(),
         "signedBy": draft.officers, "comments": draft.body.comments, "verified": draft.note.is_some(),
@@ -398,19 +403,43 @@ pub(super) fn event_rows(texts: Texts, event: &Event, parts: &BTreeMap<Hash, Vec
     rows
 }
 
-/// `tally draft edit ID`: takes a draft of the box back into a form file.
+/// `tally draft edit ID`: takes a draft of the box back into a form file. What it held can no longer be submitted from here on.
 pub(super) fn edit(id: &str, session: &Session, output: &mut Output) -> Outcome {
     let (mut connection, _, holder) = session.sign_in(output)?;
-    let draft = fetch(id, &mut connection, &holder)?;
-    let form = form_of_event(&draft.event, &draft.parts)
+    let id = full_id(id, &connection, &holder)?;
+    let draft = fetch(&id, &mut connection, &holder)?;
+    let mut form = form_of_event(&draft.event, &draft.parts)
         .ok_or_else(|| Failure::invalid("error.kind-newer").with("kind", draft.event.kind.as_str()))?;
-    if matches!(draft.body.summary.state, DraftState::Sent) {
-        change(id, "withdraw", None, &connection, &holder)?;
+    form.head.replaces = Some(id.clone());
+    if !draft.event.attachments.is_empty() && !output.json {
+        output.warning(output.texts.say("ui.attach-again"));
     }
+    complete(&mut form, session, output)?;
+    let act = prepare(&form, &connection, &holder, session)?;
+    let body = DraftPut {
+        note: act.text.clone(),
+        parts: act.parts.iter().map(part_body).collect(),
+        comment: None,
+    };
+    let path = api::fill(api::path::DRAFT, &[holder.department.as_str(), &id]);
+    let _unsigned: Answer<DraftBody> = connection.node.send(Method::Put, &path, &body)?;
     let path: PathBuf = free_name(session, form.kind)?;
     save(&path, &form, output)?;
     saved(&path, &form, output);
     Ok(())
+}
+
+/// Completes the first characters of a draft's id, where only one draft begins so.
+fn full_id(written: &str, connection: &Connection, holder: &Holder) -> Outcome<String> {
+    let all = summaries(connection, holder)?.drafts;
+    let fits: Vec<&DraftSummary> = all.iter().filter(|draft| draft.id.starts_with(written)).collect();
+    match fits.as_slice() {
+        [only] => Ok(only.id.clone()),
+        _ => Err(Failure::invalid("error.draft-unknown")
+            .with("draft", written)
+            .with("count", fits.len())
+            .hint("hint.draft-list")),
+    }
 }
 
 /// Turns an event back into the form that makes it.
@@ -489,13 +518,8 @@ fn change(
 /// `tally draft return ID --comment TEXT`.
 pub(super) fn give_back(arguments: &DraftReturn, session: &Session, output: &mut Output) -> Outcome {
     let (connection, _, holder) = session.sign_in(output)?;
-    let draft = change(
-        &arguments.draft,
-        "return",
-        Some(&arguments.comment),
-        &connection,
-        &holder,
-    )?;
+    let id = full_id(&arguments.draft, &connection, &holder)?;
+    let draft = change(&id, "return", Some(&arguments.comment), &connection, &holder)?;
     let texts = output.texts;
     output.value(&json!({"draft": draft.summary.id, "state": draft.summary.state}));
     output.line(&texts.fill(
@@ -508,7 +532,8 @@ pub(super) fn give_back(arguments: &DraftReturn, session: &Session, output: &mut
 /// `tally draft withdraw ID`.
 pub(super) fn withdraw(id: &str, session: &Session, output: &mut Output) -> Outcome {
     let (connection, _, holder) = session.sign_in(output)?;
-    let draft = change(id, "withdraw", None, &connection, &holder)?;
+    let id = full_id(id, &connection, &holder)?;
+    let draft = change(&id, "withdraw", None, &connection, &holder)?;
     let texts = output.texts;
     output.value(&json!({"draft": draft.summary.id, "state": draft.summary.state}));
     output.line(&texts.fill("ui.draft-withdrawn", &[("draft", &draft.summary.id)]));
@@ -551,7 +576,8 @@ pub(super) fn approve(arguments: &DraftApprove, session: &Session, output: &mut 
     }
     let mut values = Vec::new();
     for id in &ids {
-        if let Some(recorded) = approve_one(id, arguments.yes, &key, &mut connection, &holder, output)? {
+        let id = full_id(id, &connection, &holder)?;
+        if let Some(recorded) = approve_one(&id, arguments.yes, &key, &mut connection, &holder, output)? {
             submit::told(&recorded, output);
             values.push(recorded.value());
         }

@@ -1,9 +1,11 @@
 //! `tally governance`: change rights, signed by several administrators one after the other.
 
-use super::arguments::{GovernanceCommand, GovernanceRight, GovernanceSign, GovernanceSub};
+use super::arguments::{GovernanceAdmit, GovernanceCommand, GovernanceRight, GovernanceSign, GovernanceSub};
 use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::session::{Connection, Session};
+use crate::federation::{admit, parse_department};
+use crate::keystore::new_seed;
 use serde_json::json;
 use std::path::Path;
 use tally_schemas::genesis::Role;
@@ -14,6 +16,7 @@ use tally_schemas::note::Note;
 
 pub(super) fn run(command: &GovernanceCommand, session: &Session, output: &mut Output) -> Outcome {
     match &command.command {
+        GovernanceSub::Admit(arguments) => admit_department(arguments, session, output),
         GovernanceSub::Give(arguments) => {
             let connection = session.connect()?;
             let right = right_of(arguments)?;
@@ -46,6 +49,25 @@ pub(super) fn run(command: &GovernanceCommand, session: &Session, output: &mut O
         }
         GovernanceSub::Sign(arguments) => sign(arguments, session, output),
     }
+}
+
+fn admit_department(arguments: &GovernanceAdmit, session: &Session, output: &mut Output) -> Outcome {
+    let path = &arguments.plan;
+    let text = std::fs::read_to_string(path).map_err(|error| file_failure(path, &error))?;
+    let planned = parse_department(&text)?;
+    let connection = session.connect()?;
+    let registry = connection.trust.registry();
+    let admission = admit(
+        &planned,
+        registry.federation(),
+        registry.genesis().trial,
+        connection.now,
+        &mut new_seed,
+    )?;
+    let passphrase = session.new_passphrase(&arguments.to, output)?;
+    admission.write(&arguments.to, &passphrase)?;
+    let change = Change::DepartmentAdmitted(Box::new(admission.record));
+    propose(&connection, change, &arguments.save, session, output)
 }
 
 /// Reads `membership`, or a role.
@@ -111,7 +133,6 @@ fn sign(arguments: &GovernanceSign, session: &Session, output: &mut Output) -> O
             .with("version", governance.version)
             .with("newest", newest.version));
     }
-    let texts = output.texts;
     for change in &governance.changes {
         output.line(&describe(change, output));
     }
@@ -121,7 +142,6 @@ fn sign(arguments: &GovernanceSign, session: &Session, output: &mut Output) -> O
     }
     let line = key.sign(&note.text)?;
     note.lines.push(line);
-    let _ = texts;
     write(&note, path, &connection, output)
 }
 

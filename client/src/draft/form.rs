@@ -39,6 +39,8 @@ pub struct Head {
     pub detach: Vec<String>,
     /// Why a text that looks like personal data is none or must stand.
     pub allow_personal: Option<String>,
+    /// The draft of the box that this one takes the place of.
+    pub replaces: Option<String>,
 }
 
 /// A member of the head.
@@ -65,6 +67,7 @@ const HEAD: &[(&str, Member)] = &[
     ("attach", Member::Many),
     ("detach", Member::Many),
     ("allow_personal", Member::One),
+    ("replaces", Member::One),
 ];
 
 fn explain(texts: Texts, name: &str) -> &'static str {
@@ -83,6 +86,7 @@ fn explain(texts: Texts, name: &str) -> &'static str {
         "corrects" => texts.say("form.corrects"),
         "attach" => texts.say("form.attach"),
         "detach" => texts.say("form.detach"),
+        "replaces" => texts.say("form.replaces"),
         _ => texts.say("form.allow-personal"),
     }
 }
@@ -100,6 +104,7 @@ impl Head {
             "mandate" => &mut self.mandate,
             "corrects" => &mut self.corrects,
             "allow_personal" => &mut self.allow_personal,
+            "replaces" => &mut self.replaces,
             _ => return None,
         })
     }
