@@ -11,6 +11,7 @@ pub mod federation;
 pub(crate) mod fixture;
 pub mod keystore;
 pub mod node;
+pub mod play;
 pub mod settings;
 pub mod texts;
 pub mod verify;
