@@ -200,7 +200,7 @@ mod tests {
     use tally_schemas::event::roster::DUTIES;
     use tally_schemas::event::{CaseKind, Field, FieldType, SignerRole, Source};
     use tally_schemas::genesis::{LEVELS, Role};
-    use tally_schemas::profile::{DayUnit, Force, Party, Start, SupplementReading};
+    use tally_schemas::profile::{DayUnit, Force, Party, Rung, Start, SupplementReading};
 
     /// Sections whose keys stand literally in the code.
     const LITERAL: &[&str] = &["ui", "column", "error", "hint", "prompt", "form"];
@@ -365,6 +365,9 @@ mod tests {
                 "personal",
                 "mark",
                 "weight",
+                "standing",
+                "stated",
+                "rung",
             ])
             .collect();
         for key in catalogue().keys() {
@@ -504,6 +507,16 @@ mod tests {
             section("force"),
             set(Force::ALL.iter().map(|one| one.as_str()).collect())
         );
+        assert_eq!(
+            section("rung"),
+            set(Rung::ALL.iter().map(|one| one.as_str()).collect())
+        );
+        let stated = [
+            "Self::TaskDone => ",
+            "Self::Rectified => ",
+            "Self::MisuseEnded => ",
+        ];
+        assert_eq!(section("stated"), literals_in_ledger("cases/clocks.rs", &stated));
         let readings = SupplementReading::ALL.iter().map(|one| one.as_str()).collect();
         assert_eq!(section("reading-supplement"), set(readings));
         assert_eq!(section("day"), literals_in_ledger("rules/calendar.rs", &["=> "]));

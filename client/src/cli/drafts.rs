@@ -289,6 +289,7 @@ pub(super) fn show(id: &str, session: &Session, output: &mut Output) -> Outcome 
 
 /// Shows the act, who signed, what was said, and what happened on the case since the drafter looked.
 fn tell(draft: &Checked, connection: &Connection, output: &mut Output) -> Outcome {
+    output.offset_minutes = connection.offset_minutes();
     let texts = output.texts;
     let event = &draft.event;
     output.line(&format!(

@@ -260,7 +260,11 @@ mod tests {
         let line = "--trust %/trial/genesis.note log verify %/export";
         let done = tally(folder.path(), line);
         assert_eq!(done.code, 0, "{}", done.err);
-        insta::assert_snapshot!("log_verified", done.out);
+        assert!(
+            done.out.contains("/housing/1 holds with 7 entries"),
+            "{}",
+            done.out
+        );
         let path = folder.path().join("export/tile/entries/000.p/7");
         let mut bytes = fs::read(&path).unwrap();
         let place = bytes.len() / 2;

@@ -16,7 +16,18 @@ pub struct Output {
     pub texts: Texts,
     /// Whether results are JSON.
     pub json: bool,
+    /// How far local time is ahead of UTC.
+    pub offset_minutes: i32,
     terminal: Terminal,
+}
+
+/// For whom something is shown: in which language, in which zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reader {
+    /// The texts.
+    pub texts: Texts,
+    /// How far local time is ahead of UTC.
+    pub offset_minutes: i32,
 }
 
 /// What the streams are.
@@ -69,7 +80,16 @@ impl Output {
             err,
             texts,
             json,
+            offset_minutes: 0,
             terminal,
+        }
+    }
+
+    /// Returns for whom is shown.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            texts: self.texts,
+            offset_minutes: self.offset_minutes,
         }
     }
 

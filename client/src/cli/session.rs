@@ -32,6 +32,16 @@ pub struct Connection {
     pub now: Timestamp,
 }
 
+impl Connection {
+    /// Returns how far the federation's local time is ahead of UTC, by the registrar's profile.
+    pub fn offset_minutes(&self) -> i32 {
+        let registry = self.trust.registry();
+        registry
+            .profile_of(&registry.genesis().registrar)
+            .map_or(0, |profile| profile.zone.offset_minutes)
+    }
+}
+
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
         match &error {

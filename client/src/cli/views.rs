@@ -5,8 +5,8 @@
 
 use super::arguments::{CaseArguments, DueArguments, InboxArguments, ListArguments};
 use super::error::{Failure, Outcome};
-use super::output::Output;
-use super::session::{Connection, Session};
+use super::output::{Output, Reader};
+use super::session::Session;
 use crate::explain;
 use crate::node::NodeClient;
 use crate::texts::Texts;
@@ -15,17 +15,38 @@ use serde_json::Value;
 use tally_schemas::api::{self, Answer};
 use tally_schemas::id::{CaseId, EventId, Hash};
 use tally_schemas::limits::AFTER_MAX;
+use tally_schemas::time::Timestamp;
 
 /// How a member is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Show {
     Plain,
+    /// Kinds of events, by name.
     Kind,
+    /// Kinds of events as what can be done next.
+    Acts,
+    /// Codes of a section of the catalogue.
     Section(&'static str),
+    /// Codes of a field.
+    Code(&'static str),
+    /// An instant, as a local date and time.
+    Time,
+    /// The first characters of an id.
     Short,
-    Due,
+    /// How a step stands against its due date.
     Status,
+    /// Numbers of items; those of a case without items are left out.
+    Items,
+    /// Marks of the law.
     Marks,
+    /// Who signed, from which post.
+    Signers,
+    /// The clock or stated date that a due date rests on.
+    Limit,
+    /// Yes or nothing.
+    Flag,
+    /// How many.
+    Count,
 }
 
 /// One column: its name, the member it takes, and how it is shown.
@@ -60,19 +81,15 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Returns the rows of a view: the data itself, or the list in it.
-fn rows_of(data: &Value) -> Vec<&Value> {
-    match data {
-        Value::Array(list) => list.iter().collect(),
-        Value::Object(members) => members
-            .values()
-            .find_map(Value::as_array)
-            .map(|list| list.iter().collect())
-            .unwrap_or_default(),
-        _ => Vec::new(),
-    }
+/// Returns the rows of a view: the data itself, or the list of that name in it.
+fn rows_of<'a>(data: &'a Value, name: &str) -> Vec<&'a Value> {
+    let list = data
+        .as_array()
+        .or_else(|| data.get(name).and_then(Value::as_array));
+    list.map(|list| list.iter().collect()).unwrap_or_default()
 }
 
+/// Returns the first member that is there; a path has dots.
 fn member<'a>(row: &'a Value, names: &[&str]) -> &'a Value {
     names
         .iter()
@@ -80,54 +97,110 @@ fn member<'a>(row: &'a Value, names: &[&str]) -> &'a Value {
             let found = path.split('.').try_fold(row, |value, name| value.get(name))?;
             (!found.is_null()).then_some(found)
         })
-        .unwrap_or(&Value::Null)
+        .unwrap_or(if names.is_empty() { row } else { &Value::Null })
 }
 
-fn cell(texts: Texts, value: &Value, show: Show) -> String {
-    match (show, value) {
-        (_, Value::Null) => String::new(),
-        (Show::Kind, Value::String(kind)) => texts.kind(kind).to_owned(),
-        (Show::Section(section), Value::String(code)) => texts.name(section, code).to_owned(),
-        (Show::Section(section), Value::Array(list)) => list
-            .iter()
-            .map(|one| {
-                one.as_str()
-                    .map_or_else(|| plain(one), |code| texts.name(section, code).to_owned())
-            })
-            .collect::<Vec<_>>()
-            .join(", "),
-        (Show::Short, Value::String(id)) => id.chars().take(12).collect(),
-        (Show::Due, Value::Object(_)) => member(value, &["main.due", "due.main.due", "due", "date"])
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-        (Show::Status, Value::Object(_)) => explain::status_text(texts, value),
-        (Show::Marks, Value::Array(list)) => list
-            .iter()
-            .map(|mark| match mark.as_str() {
-                Some(code) => texts.name("mark", code).to_owned(),
-                None => explain::mark_text(texts, mark),
-            })
-            .collect::<Vec<_>>()
-            .join(", "),
-        (_, other) => plain(other),
+fn list_of<'a>(value: &'a Value) -> impl Iterator<Item = &'a Value> + use<'a> {
+    value.as_array().into_iter().flatten()
+}
+
+fn joined(values: impl IntoIterator<Item = String>) -> String {
+    let list: Vec<String> = values.into_iter().filter(|text| !text.is_empty()).collect();
+    list.join(", ")
+}
+
+fn cell(reader: Reader, value: &Value, show: Show) -> String {
+    let texts = reader.texts;
+    let each = |name: &dyn Fn(&str) -> String| match value {
+        Value::String(code) => name(code),
+        other => joined(list_of(other).map(|one| one.as_str().map_or_else(|| plain(one), name))),
+    };
+    match show {
+        Show::Plain => plain(value),
+        Show::Kind => each(&|kind| texts.kind(kind).to_owned()),
+        Show::Acts => joined(list_of(value).map(|act| {
+            let kind = member(act, &["kind"]).as_str().unwrap_or_default();
+            texts.kind(kind).to_owned()
+        })),
+        Show::Section(section) => each(&|code| texts.name(section, code).to_owned()),
+        Show::Code(field) => each(&|code| texts.code(field, code).to_owned()),
+        Show::Time => each(&|text| local_time(text, reader.offset_minutes)),
+        Show::Short => each(&|id| id.chars().take(12).collect()),
+        Show::Status => explain::status_text(texts, value),
+        Show::Items => joined(list_of(value).map(plain).filter(|number| number != "0")),
+        Show::Marks => joined(list_of(value).map(|mark| explain::mark_text(texts, mark))),
+        Show::Signers => joined(list_of(value).map(|signer| {
+            let post = plain(member(signer, &["post"]));
+            match member(signer, &["officer"]).as_str() {
+                Some(officer) if member(signer, &["acting"]).as_bool() == Some(true) => {
+                    format!("{officer}/{post}{}", texts.say("ui.acting"))
+                }
+                Some(officer) => format!("{officer}/{post}"),
+                None => post,
+            }
+        })),
+        Show::Limit => limit_name(texts, value),
+        Show::Flag if value.as_bool() == Some(true) => texts.say("ui.yes").to_owned(),
+        Show::Flag => String::new(),
+        Show::Count => match value.as_array() {
+            Some(list) => list.len().to_string(),
+            None => plain(value),
+        },
+    }
+}
+
+/// Shows an instant as date and time of the federation's zone.
+fn local_time(text: &str, offset_minutes: i32) -> String {
+    match Timestamp::parse(text) {
+        Ok(time) => {
+            let (hour, minute) = time.hour_minute_at(offset_minutes);
+            format!("{} {hour:02}:{minute:02}", time.date_at(offset_minutes))
+        }
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// Names the limit of a line of due dates.
+fn limit_name(texts: Texts, line: &Value) -> String {
+    match member(line, &["due.basis.names"]) {
+        Value::Null => {
+            let code = member(line, &["stated", "clock"]).as_str().unwrap_or_default();
+            texts.name("stated", code).to_owned()
+        }
+        names => explain::names(texts, names),
     }
 }
 
 /// Lays rows out under those columns that at least one row fills.
 fn lay_out(rows: &[&Value], columns: &[Column], output: &mut Output) {
     let texts = output.texts;
-    let used: Vec<&Column> = columns
-        .iter()
-        .filter(|(_, names, _)| rows.iter().any(|row| !member(row, names).is_null()))
-        .collect();
-    let names: Vec<&str> = used.iter().map(|(name, ..)| texts.say(name)).collect();
-    let cells = rows
+    let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
-            used.iter()
-                .map(|(_, names, show)| cell(texts, member(row, names), *show))
+            columns
+                .iter()
+                .map(|(_, names, show)| cell(output.reader(), member(row, names), *show))
                 .collect()
+        })
+        .collect();
+    let used: Vec<bool> = (0..columns.len())
+        .map(|place| {
+            cells
+                .iter()
+                .any(|row| row.get(place).is_some_and(|text| !text.is_empty()))
+        })
+        .collect();
+    let names: Vec<&str> = columns
+        .iter()
+        .zip(&used)
+        .filter(|(_, used)| **used)
+        .map(|((name, ..), _)| texts.say(name))
+        .collect();
+    let cells = cells
+        .into_iter()
+        .map(|row| {
+            let kept = row.into_iter().zip(&used).filter(|(_, used)| **used);
+            kept.map(|(text, _)| text).collect()
         })
         .collect();
     output.table(&names, cells);
@@ -145,7 +218,8 @@ fn tell_basis(answer: &Answer, output: &mut Output) {
         "ui.basis"
     };
     let heads: String = answer.heads.digest.chars().take(12).collect();
-    let text = texts.fill(key, &[("time", &answer.as_of), ("heads", &heads)]);
+    let time = local_time(&answer.as_of, output.offset_minutes);
+    let text = texts.fill(key, &[("time", &time), ("heads", &heads)]);
     output.side(&text);
     for log in &answer.behind {
         let text = texts.fill(
@@ -166,28 +240,31 @@ fn finish(answer: &Answer, output: &mut Output) {
     tell_basis(answer, output);
 }
 
-const WORK: &[Column] = &[
-    (
-        "column.case",
-        &["number", "caseNumber", "case.number"],
-        Show::Plain,
-    ),
-    (
-        "column.case-kind",
-        &["caseKind", "kind", "case.kind"],
-        Show::Section("case-kind"),
-    ),
+const OWED: &[Column] = &[
+    ("column.case", &["number"], Show::Plain),
+    ("column.case-kind", &["kind"], Show::Section("case-kind")),
+    ("column.title", &["title"], Show::Plain),
     ("column.stage", &["stage"], Show::Section("stage")),
-    ("column.items", &["items", "item"], Show::Plain),
-    ("column.owes", &["owes", "holder", "department"], Show::Plain),
-    ("column.due", &["due", "judgement"], Show::Due),
-    ("column.status", &["status", "judgement.status"], Show::Status),
-    ("column.acts", &["acts", "possible"], Show::Plain),
+    ("column.items", &["items"], Show::Items),
+    ("column.due", &["dueOn"], Show::Plain),
+    ("column.status", &["due.status"], Show::Status),
+    ("column.acts", &["next"], Show::Acts),
+];
+
+const AWAITED: &[Column] = &[
+    ("column.case", &["number"], Show::Plain),
+    ("column.case-kind", &["kind"], Show::Section("case-kind")),
+    ("column.title", &["title"], Show::Plain),
+    ("column.stage", &["stage"], Show::Section("stage")),
+    ("column.owes", &["owes"], Show::Plain),
+    ("column.due", &["dueOn"], Show::Plain),
+    ("column.status", &["due.status"], Show::Status),
 ];
 
 /// `tally inbox [POST]`.
 pub(super) fn inbox(arguments: &InboxArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
+    output.offset_minutes = connection.offset_minutes();
     let own = session.key_holder().map(|holder| holder.department.to_string());
     let department = arguments
         .department
@@ -199,21 +276,51 @@ pub(super) fn inbox(arguments: &InboxArguments, session: &Session, output: &mut 
         post: arguments.post.clone().or_else(|| session.settings.post.clone()),
     };
     let answer: Answer = connection.node.read(&with_query(api::path::INBOX, &query))?;
-    let rows = rows_of(&answer.data);
-    if rows.is_empty() {
-        output.line(output.texts.say("ui.inbox-empty"));
+    let texts = output.texts;
+    let (owed, awaited) = (rows_of(&answer.data, "owed"), rows_of(&answer.data, "awaited"));
+    if owed.is_empty() {
+        output.line(texts.say("ui.inbox-empty"));
+    } else {
+        output.line(texts.say("ui.inbox-owed"));
+        lay_out(&owed, OWED, output);
     }
-    lay_out(&rows, WORK, output);
+    if !awaited.is_empty() {
+        output.line("");
+        output.line(texts.say("ui.inbox-awaited"));
+        lay_out(&awaited, AWAITED, output);
+    }
     finish(&answer, output);
-    if !output.json && !rows.is_empty() {
-        output.hint(output.texts.say("hint.inbox"));
+    if let (Some(first), false) = (owed.first(), output.json) {
+        let kind = member(first, &["next"])
+            .get(0)
+            .map(|act| plain(member(act, &["kind"])));
+        let case = plain(member(first, &["number", "case"]));
+        output.hint(&texts.fill(
+            "hint.inbox",
+            &[
+                ("case", &case),
+                ("kind", &kind.unwrap_or_else(|| "KIND".to_owned())),
+            ],
+        ));
     }
     Ok(())
 }
 
+const DUE: &[Column] = &[
+    ("column.case", &["number"], Show::Plain),
+    ("column.step", &[], Show::Limit),
+    ("column.items", &["items"], Show::Items),
+    ("column.owes", &["owes"], Show::Plain),
+    ("column.due", &["due.main.due"], Show::Plain),
+    ("column.status", &["status"], Show::Status),
+    ("column.excused", &["excused"], Show::Flag),
+    ("column.force", &["force"], Show::Section("force")),
+];
+
 /// `tally due [CASE]`.
 pub(super) fn due(arguments: &DueArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
+    output.offset_minutes = connection.offset_minutes();
     let query = api::DueQuery {
         department: arguments.department.clone(),
         overdue: arguments.overdue.then_some(true),
@@ -223,15 +330,9 @@ pub(super) fn due(arguments: &DueArguments, session: &Session, output: &mut Outp
         Some(written) => Some(case_id(&connection.node, written)?.to_string()),
         None => None,
     };
-    let rows: Vec<&Value> = rows_of(&answer.data)
+    let rows: Vec<&Value> = rows_of(&answer.data, "due")
         .into_iter()
-        .filter(|row| {
-            wanted.as_deref().is_none_or(|id| {
-                [member(row, &["case", "case.id", "id"])]
-                    .into_iter()
-                    .any(|value| value.as_str() == Some(id))
-            })
-        })
+        .filter(|row| wanted.is_none() || member(row, &["case"]).as_str() == wanted.as_deref())
         .collect();
     if rows.is_empty() {
         output.line(output.texts.say("ui.nothing-due"));
@@ -241,155 +342,246 @@ pub(super) fn due(arguments: &DueArguments, session: &Session, output: &mut Outp
             explain_row(row, output);
         }
     } else {
-        lay_out(&rows, WORK, output);
+        lay_out(&rows, DUE, output);
     }
     finish(&answer, output);
     Ok(())
 }
 
+/// Tells one due date in full.
 fn explain_row(row: &Value, output: &mut Output) {
     let texts = output.texts;
-    let number = plain(member(row, &["number", "caseNumber", "case.number", "case"]));
-    let stage = cell(texts, member(row, &["stage"]), Show::Section("stage"));
-    output.line(&format!("{number}  {stage}"));
-    let due = member(row, &["judgement.due", "due"]);
-    let status = member(row, &["judgement.status", "status"]);
-    for line in explain::due_lines(texts, due, Some(status).filter(|status| !status.is_null())) {
+    let number = plain(member(row, &["number", "case"]));
+    let owes = plain(member(row, &["owes"]));
+    output.line(&format!("{number}  {}  {owes}", limit_name(texts, row)));
+    let status = Some(member(row, &["status"])).filter(|status| !status.is_null());
+    for line in explain::due_lines(texts, member(row, &["due"]), status) {
         output.line(&format!("  {line}"));
     }
+    if let Some(date) = member(row, &["ifDeemedReceived.due.main.due"]).as_str() {
+        output.line(&format!("  {}", texts.fill("ui.due-deemed", &[("date", &date)])));
+    }
+    if member(row, &["excused"]).as_bool() == Some(true) {
+        output.line(&format!("  {}", texts.say("ui.due-excused")));
+    }
+    for rise in list_of(member(row, &["risen"])) {
+        let to = cell(output.reader(), member(rise, &["to"]), Show::Section("rung"));
+        let on = plain(member(rise, &["on"]));
+        output.line(&format!(
+            "  {}",
+            texts.fill("ui.risen", &[("to", &to), ("on", &on)])
+        ));
+    }
+    output.line("");
 }
 
-const FACTS: &[Column] = &[
-    ("column.item", &["number", "item"], Show::Plain),
-    ("column.name", &["name"], Show::Plain),
+const SUMMARY: &[Column] = &[
+    ("column.case", &["summary.number"], Show::Plain),
+    ("column.id", &["summary.case"], Show::Plain),
+    ("column.case-kind", &["summary.kind"], Show::Section("case-kind")),
+    ("column.title", &["summary.title"], Show::Plain),
+    ("column.stage", &["summary.stage"], Show::Section("stage")),
+    ("column.owner", &["summary.owner"], Show::Plain),
+    ("column.owes", &["summary.holders"], Show::Plain),
+    ("column.first-asked", &["firstAsked"], Show::Plain),
+    ("column.opened", &["summary.opened"], Show::Time),
+    ("column.changed", &["summary.changed"], Show::Time),
+    ("column.due", &["summary.due"], Show::Plain),
+];
+
+const ITEMS: &[Column] = &[
+    ("column.item", &["item"], Show::Plain),
     ("column.stage", &["stage"], Show::Section("stage")),
-    ("column.owes", &["owes", "holder"], Show::Plain),
-    ("column.due", &["due", "judgement"], Show::Due),
-    ("column.status", &["status", "judgement.status"], Show::Status),
+    ("column.owes", &["holder"], Show::Plain),
+    ("column.proposed", &["proposed"], Show::Plain),
+    ("column.suspended-by", &["suspendedBy"], Show::Plain),
+];
+
+const ACTS: &[Column] = &[
+    ("column.recorded", &["recorded"], Show::Time),
+    ("column.department", &["by"], Show::Plain),
+    ("column.kind", &["kind"], Show::Kind),
+    ("column.items", &["items"], Show::Items),
+    ("column.overtaken", &["overtaken"], Show::Flag),
+    ("column.event", &["event"], Show::Short),
 ];
 
 const NEXT: &[Column] = &[
-    ("column.kind", &["kind"], Show::Kind),
-    ("column.id", &["kind"], Show::Plain),
+    ("column.name", &["kind"], Show::Kind),
+    ("column.kind", &["kind"], Show::Plain),
     ("column.by", &["by"], Show::Plain),
-    ("column.items", &["items"], Show::Plain),
+    ("column.items", &["items"], Show::Items),
 ];
 
 /// `tally show CASE`.
 pub(super) fn show(arguments: &CaseArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
+    output.offset_minutes = connection.offset_minutes();
     let answer: Answer = connection
         .node
         .read(&api::fill(api::path::CASE, &[&arguments.case]))?;
-    let texts = output.texts;
-    let case = &answer.data;
-    let rows: [(&str, &[&str], Show); 7] = [
-        ("column.case", &["number"][..], Show::Plain),
-        ("column.id", &["id"], Show::Plain),
-        ("column.case-kind", &["kind"], Show::Section("case-kind")),
-        ("column.stage", &["stage", "stages"], Show::Section("stage")),
-        ("column.owner", &["owner"], Show::Plain),
-        ("column.owes", &["holder", "owes"], Show::Plain),
-        ("column.marks", &["marks"], Show::Marks),
-    ];
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .filter(|(_, names, _)| !member(case, names).is_null())
-        .map(|(name, names, show)| {
-            let label = texts.say(name).to_owned();
-            vec![label, cell(texts, member(case, names), *show)]
-        })
-        .collect();
-    output.table(&[texts.say("column.field"), texts.say("column.value")], rows);
-    if let Some(items) = case.get("items").and_then(Value::as_array) {
-        output.line("");
-        lay_out(&items.iter().collect::<Vec<_>>(), FACTS, output);
-    }
-    for due in case.get("due").and_then(Value::as_array).into_iter().flatten() {
-        output.line("");
-        explain_row(due, output);
-    }
-    tell_next(&connection, &arguments.case, output)?;
+    show_case(&answer.data, output);
     finish(&answer, output);
     Ok(())
 }
 
-fn tell_next(connection: &Connection, case: &str, output: &mut Output) -> Outcome {
-    if output.json {
-        return Ok(());
+fn show_case(case: &Value, output: &mut Output) {
+    let texts = output.texts;
+    let rows: Vec<Vec<String>> = SUMMARY
+        .iter()
+        .map(|(name, names, show)| {
+            vec![
+                texts.say(name).to_owned(),
+                cell(output.reader(), member(case, names), *show),
+            ]
+        })
+        .filter(|row| row.last().is_some_and(|text| !text.is_empty()))
+        .collect();
+    output.table(&[texts.say("column.field"), texts.say("column.value")], rows);
+    let items = rows_of(member(case, &["items"]), "items");
+    // A case without items has one of number 0, which says no more than the summary.
+    if items
+        .iter()
+        .any(|item| member(item, &["item"]).as_u64() != Some(0))
+    {
+        output.line("");
+        lay_out(&items, ITEMS, output);
     }
-    let query = api::NextActsQuery {
-        case: case.to_owned(),
-    };
-    let answer: Answer = connection.node.read(&with_query(api::path::NEXT_ACTS, &query))?;
-    let rows = rows_of(&answer.data);
     output.line("");
-    if rows.is_empty() {
-        output.line(output.texts.say("ui.nothing-next"));
-    } else {
-        output.line(output.texts.say("ui.next"));
-        lay_out(&rows, NEXT, output);
+    lay_out(&rows_of(member(case, &["acts"]), "acts"), ACTS, output);
+    for marked in list_of(member(case, &["marks"])) {
+        let event = cell(output.reader(), member(marked, &["event"]), Show::Short);
+        for mark in list_of(member(marked, &["marks"])) {
+            output.line(&format!("! {event} {}", explain::mark_text(texts, mark)));
+        }
     }
-    Ok(())
+    output.line("");
+    for clock in list_of(member(case, &["clocks"])) {
+        explain_row(clock, output);
+    }
+    let next = rows_of(member(case, &["next"]), "next");
+    if next.is_empty() {
+        output.line(texts.say("ui.nothing-next"));
+    } else {
+        output.line(texts.say("ui.next"));
+        lay_out(&next, NEXT, output);
+    }
 }
 
 const TRAIL: &[Column] = &[
-    ("column.recorded", &["recorded", "at"], Show::Plain),
-    ("column.department", &["department", "log"], Show::Plain),
+    ("column.recorded", &["recorded"], Show::Time),
+    ("column.department", &["by"], Show::Plain),
     ("column.index", &["index"], Show::Plain),
     ("column.kind", &["kind"], Show::Kind),
-    ("column.items", &["items"], Show::Plain),
-    (
-        "column.verdict",
-        &["verdict", "standing"],
-        Show::Section("verdict"),
-    ),
-    ("column.marks", &["marks"], Show::Marks),
-    ("column.event", &["event", "id"], Show::Short),
+    ("column.items", &["items"], Show::Items),
+    ("column.signers", &["signers"], Show::Signers),
+    ("column.verdict", &["standing"], Show::Section("standing")),
+    ("column.why", &["void.code"], Show::Section("refusal")),
+    ("column.defects", &["defects"], Show::Marks),
+    ("column.irregular", &["irregular"], Show::Marks),
+    ("column.event", &["event"], Show::Short),
 ];
+
+/// Returns the entries of a trail in the order of their recorded times, for reading.
+fn trail_rows(data: &Value) -> Vec<&Value> {
+    let mut rows = rows_of(data, "entries");
+    rows.sort_by_key(|row| {
+        (
+            plain(member(row, &["recorded"])),
+            member(row, &["place"]).as_u64(),
+        )
+    });
+    rows
+}
 
 /// `tally trail CASE`.
 pub(super) fn trail(arguments: &CaseArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
+    output.offset_minutes = connection.offset_minutes();
     let answer: Answer = connection
         .node
         .read(&api::fill(api::path::TRAIL, &[&arguments.case]))?;
-    lay_out(&rows_of(&answer.data), TRAIL, output);
+    lay_out(&trail_rows(&answer.data), TRAIL, output);
     finish(&answer, output);
     Ok(())
 }
 
-const LIST: &[Column] = &[
+const REQUESTS: &[Column] = &[
     ("column.case", &["number"], Show::Plain),
-    ("column.title", &["title", "name"], Show::Plain),
-    ("column.class", &["class"], Show::Section("code")),
-    ("column.stage", &["stage", "stages"], Show::Section("stage")),
-    (
-        "column.owner",
-        &["owner", "requester", "issuer", "provider"],
-        Show::Plain,
-    ),
-    (
-        "column.owes",
-        &["holder", "addressee", "object", "lead", "owes"],
-        Show::Plain,
-    ),
-    ("column.violation", &["violation"], Show::Plain),
-    ("column.due", &["due"], Show::Due),
+    ("column.requester", &["requester"], Show::Plain),
+    ("column.first-asked", &["firstAsked"], Show::Plain),
+    ("column.class", &["class"], Show::Code("class")),
+    ("column.stage", &["stage"], Show::Section("stage")),
+    ("column.items", &["items"], Show::Count),
+    ("column.sent", &["sentOn"], Show::Plain),
+    ("column.received", &["receivedOn"], Show::Plain),
+];
+
+const TASKS: &[Column] = &[
+    ("column.case", &["number"], Show::Plain),
+    ("column.title", &["title"], Show::Plain),
+    ("column.issuer", &["issuer"], Show::Plain),
+    ("column.owes", &["lead"], Show::Plain),
+    ("column.stage", &["stage"], Show::Section("stage")),
+    ("column.percent", &["percent"], Show::Plain),
+    ("column.due", &["due"], Show::Plain),
     ("column.status", &["status"], Show::Status),
-    ("column.marks", &["marks"], Show::Marks),
+];
+
+const FINDINGS: &[Column] = &[
+    ("column.case", &["number"], Show::Plain),
+    ("column.violation", &["violation"], Show::Plain),
+    ("column.owner", &["openedBy", "issuer"], Show::Plain),
+    ("column.object", &["object"], Show::Plain),
+    ("column.basis", &["basis"], Show::Code("basis")),
+    ("column.stage", &["stage"], Show::Section("stage")),
+    ("column.reopened", &["reopened"], Show::Plain),
+    ("column.due", &["due"], Show::Plain),
+    ("column.status", &["status"], Show::Status),
+];
+
+const CATALOGUE: &[Column] = &[
+    ("column.case", &["number"], Show::Plain),
+    ("column.name", &["content.name", "name"], Show::Plain),
+    ("column.provider", &["provider"], Show::Plain),
+    ("column.class", &["content.class", "class"], Show::Code("class")),
+    ("column.stage", &["stage"], Show::Section("stage")),
+    ("column.version", &["version"], Show::Plain),
+    ("column.requests", &["requests"], Show::Plain),
+];
+
+const MATTERS: &[Column] = &[
+    ("column.case", &["number"], Show::Plain),
+    ("column.title", &["title"], Show::Plain),
+    ("column.type", &["type"], Show::Code("type")),
+    ("column.object", &["object"], Show::Plain),
+    ("column.stage", &["stage"], Show::Section("stage")),
+    ("column.plan-to", &["plan.to"], Show::Plain),
+    ("column.findings", &["findingCount"], Show::Plain),
+];
+
+const CASES: &[Column] = &[
+    ("column.case", &["number"], Show::Plain),
+    ("column.case-kind", &["kind"], Show::Section("case-kind")),
+    ("column.title", &["title"], Show::Plain),
+    ("column.owner", &["owner"], Show::Plain),
+    ("column.owes", &["holders"], Show::Plain),
+    ("column.stage", &["stage"], Show::Section("stage")),
+    ("column.due", &["due"], Show::Plain),
+    ("column.overdue", &["overdue"], Show::Flag),
 ];
 
 /// `tally list WHAT`.
 pub(super) fn list(arguments: &ListArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
-    let path = match arguments.what.as_str() {
-        "requests" => api::path::REQUESTS,
-        "tasks" => api::path::TASKS,
-        "findings" => api::path::FINDINGS,
-        "catalogue" => api::path::CATALOGUE,
-        "matters" => api::path::MATTERS,
-        _ => api::path::CASES,
+    output.offset_minutes = connection.offset_minutes();
+    let (path, columns) = match arguments.what.as_str() {
+        "requests" => (api::path::REQUESTS, REQUESTS),
+        "tasks" => (api::path::TASKS, TASKS),
+        "findings" => (api::path::FINDINGS, FINDINGS),
+        "catalogue" => (api::path::CATALOGUE, CATALOGUE),
+        "matters" => (api::path::MATTERS, MATTERS),
+        _ => (api::path::CASES, CASES),
     };
     let query = api::CaseQuery {
         kind: None,
@@ -397,11 +589,11 @@ pub(super) fn list(arguments: &ListArguments, session: &Session, output: &mut Ou
         stage: arguments.stage.clone(),
     };
     let answer: Answer = connection.node.read(&with_query(path, &query))?;
-    let rows = rows_of(&answer.data);
+    let rows = rows_of(&answer.data, &arguments.what);
     if rows.is_empty() {
         output.line(output.texts.say("ui.list-empty"));
     }
-    lay_out(&rows, LIST, output);
+    lay_out(&rows, columns, output);
     finish(&answer, output);
     Ok(())
 }
@@ -412,22 +604,36 @@ pub(super) fn case_id(node: &NodeClient, written: &str) -> Outcome<CaseId> {
         return Ok(EventId(hash));
     }
     let answer: Answer = node.read(&api::fill(api::path::CASE, &[written]))?;
-    let id = member(&answer.data, &["id", "case"]).as_str().unwrap_or_default();
+    let id = member(&answer.data, &["summary.case", "case"])
+        .as_str()
+        .unwrap_or_default();
     let hash = Hash::parse_hex(id).map_err(|_| Failure::invalid("error.no-case").with("got", written))?;
     Ok(EventId(hash))
 }
 
 fn event_of(row: &Value) -> Option<EventId> {
-    let text = member(row, &["event", "id"]).as_str()?;
+    let text = member(row, &["event"]).as_str()?;
     Hash::parse_hex(text).ok().map(EventId)
 }
 
 /// Returns the newest events of a case, as many as an event may name.
 pub(super) fn newest_events(node: &NodeClient, case: &CaseId) -> Outcome<Vec<EventId>> {
     let answer: Answer = node.read(&api::fill(api::path::TRAIL, &[&case.to_string()]))?;
-    let events: Vec<EventId> = rows_of(&answer.data).into_iter().filter_map(event_of).collect();
-    let skip = events.len().saturating_sub(AFTER_MAX);
-    Ok(events.into_iter().skip(skip).collect())
+    let rows = trail_rows(&answer.data);
+    let skip = rows.len().saturating_sub(AFTER_MAX);
+    Ok(rows.into_iter().skip(skip).filter_map(event_of).collect())
+}
+
+/// Returns what the drafter had not before them: entries that are not named, unless they were left out for want of room.
+fn unseen<'a>(rows: &[&'a Value], after: &[EventId]) -> Vec<&'a Value> {
+    let named = |row: &Value| event_of(row).is_some_and(|event| after.contains(&event));
+    let first = rows.iter().position(|row| named(row)).unwrap_or(0);
+    let room = if after.len() < AFTER_MAX { 0 } else { first };
+    rows.iter()
+        .skip(room)
+        .copied()
+        .filter(|row| !named(row))
+        .collect()
 }
 
 /// Tells what happened on a case since the drafter looked, what is due, and what the law says of it.
@@ -442,14 +648,7 @@ pub(super) fn tell_changes(
     }
     let texts = output.texts;
     let trail: Answer = node.read(&api::fill(api::path::TRAIL, &[&case.to_string()]))?;
-    let rows = rows_of(&trail.data);
-    let last_seen = rows
-        .iter()
-        .rposition(|row| event_of(row).is_some_and(|event| after.contains(&event)));
-    let fresh: Vec<&Value> = rows
-        .into_iter()
-        .skip(last_seen.map_or(0, |place| place + 1))
-        .collect();
+    let fresh = unseen(&trail_rows(&trail.data), after);
     output.line("");
     if fresh.is_empty() {
         output.line(texts.say("ui.nothing-new"));
@@ -457,16 +656,14 @@ pub(super) fn tell_changes(
         output.line(texts.say("ui.new-since"));
         lay_out(&fresh, TRAIL, output);
     }
+    output.line("");
     let answer: Answer = node.read(&api::fill(api::path::CASE, &[&case.to_string()]))?;
-    for due in answer
-        .data
-        .get("due")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        explain_row(due, output);
+    for clock in list_of(member(&answer.data, &["clocks"])) {
+        if member(clock, &["running"]).as_bool() == Some(true) {
+            explain_row(clock, output);
+        }
     }
+    tell_basis(&answer, output);
     Ok(())
 }
 
@@ -490,15 +687,54 @@ mod tests {
     #[test]
     fn columns_that_no_row_fills_are_left_out_and_codes_get_their_names() {
         let rows = [
-            json!({"number": "housing/req-2026-0001", "caseKind": "request", "stage": "pending", "holder": "civil",
-                   "due": {"main": {"due": "2026-03-16"}}, "status": {"status": "overdue", "daysLate": 3}}),
-            json!({"number": "data/fnd-2026-0002", "caseKind": "finding", "stage": "a-newer-stage", "holder": "tax"}),
+            json!({"number": "housing/req-2026-0001", "kind": "request", "stage": "pending", "items": [1, 2], "dueOn": "2026-03-16",
+                   "due": {"status": {"status": "overdue", "daysLate": 3}},
+                   "next": [{"kind": "request.granted", "by": ["civil"]}, {"kind": "request.refused", "by": ["civil"]}]}),
+            json!({"number": "data/fnd-2026-0002", "kind": "finding", "stage": "a-newer-stage", "items": [0]}),
         ];
         let rows: Vec<&Value> = rows.iter().collect();
         for language in [Language::En, Language::Zh] {
             let (mut output, out, _) = output(language, false);
-            lay_out(&rows, WORK, &mut output);
-            insta::assert_snapshot!(format!("work_{}", language.tag()), out.text());
+            lay_out(&rows, OWED, &mut output);
+            insta::assert_snapshot!(format!("owed_{}", language.tag()), out.text());
         }
+    }
+
+    #[test]
+    fn a_case_is_told_with_its_items_acts_clocks_and_what_can_be_done_next() {
+        let id = "ab".repeat(32);
+        let case = json!({
+            "summary": {"case": id, "number": "taxes/req-2026-0001", "kind": "request", "title": "permit", "stage": "pending",
+                        "owner": "taxes", "holders": ["transport"], "opened": "2026-04-27T01:00:00.000Z", "due": "2026-04-28"},
+            "firstAsked": "transport",
+            "items": [{"item": 1, "holder": "transport", "stage": "pending", "suspendedBy": []}],
+            "acts": [{"by": "taxes", "event": id, "items": [1], "kind": "request.filed", "overtaken": false,
+                      "recorded": "2026-04-27T01:00:00.000Z"}],
+            "clocks": [{"number": "taxes/req-2026-0001", "clock": "request-answer-unconditional", "owes": ["transport"],
+                        "due": {"basis": {"names": {"en": "Answer", "zh": "\u{7b54}\u{590d}"}}, "main": {"due": "2026-04-28", "runs": []}},
+                        "risen": [{"on": "2026-04-29", "to": "higher-post"}],
+                        "status": {"status": "overdue", "daysLate": 1}}],
+            "marks": [{"event": id, "marks": [{"code": "entry-not-named", "weight": "flag", "fields": {}}]}],
+            "next": [{"kind": "request.granted", "by": ["transport"], "items": [1]}],
+        });
+        for language in [Language::En, Language::Zh] {
+            let (mut output, out, _) = output(language, false);
+            show_case(&case, &mut output);
+            insta::assert_snapshot!(format!("case_{}", language.tag()), out.text());
+        }
+    }
+
+    #[test]
+    fn what_the_drafter_did_not_name_is_new() {
+        let row =
+            |digit: u8, time: &str| json!({"event": format!("{digit:02x}").repeat(32), "recorded": time});
+        let rows = [row(1, "1"), row(2, "2"), row(3, "3")];
+        let rows: Vec<&Value> = rows.iter().collect();
+        let id = |digit: u8| EventId(Hash([digit; 32]));
+        assert_eq!(unseen(&rows, &[id(1), id(2)]).len(), 1);
+        assert_eq!(unseen(&rows, &[]).len(), 3);
+        // With all the room used, older entries may have been seen and left out.
+        let many: Vec<EventId> = (2..18).map(id).collect();
+        assert_eq!(unseen(&rows, &many).len(), 0);
     }
 }
