@@ -583,3 +583,36 @@ impl Source for Play {
         self.numbers.at(&entry.origin, entry.index).cloned()
     }
 }
+
+/// Writes a view for people: hashes become numbers in the order of their appearance, so that a snapshot shows what is
+/// named where and does not change with every byte of the genesis.
+pub(crate) fn readable(json: &Json) -> String {
+    let value: serde_json::Value = serde_json::from_str(&json.to_canonical()).unwrap();
+    let text = serde_json::to_string_pretty(&value).unwrap();
+    let mut seen: Vec<String> = Vec::new();
+    let mut out = String::new();
+    let mut rest = text.as_str();
+    while let Some(start) = rest.find(|character: char| character.is_ascii_hexdigit()) {
+        let (before, from) = rest.split_at(start);
+        out.push_str(before);
+        let end = from
+            .find(|character: char| !character.is_ascii_hexdigit())
+            .unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        if word.len() == 64 {
+            let place = seen.iter().position(|known| known == word);
+            let place = place.unwrap_or_else(|| {
+                seen.push(word.to_owned());
+                seen.len() - 1
+            });
+            out.push_str(&format!("#{}", place + 1));
+        } else if word.len() == 16 {
+            out.push_str("(genesis)");
+        } else {
+            out.push_str(word);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}

@@ -46,13 +46,13 @@ impl Timed {
         self.status.is_some_and(|status| status.is_late())
     }
 
-    /// Says whether lateness is excused: the newest decision on a reason given accepts it.
+    /// Says whether the step is late and excused: the newest decision on a reason given accepts it.
     pub fn is_excused(&self) -> bool {
         let decisions = self.clock.explanations.iter();
         let newest = decisions
             .filter_map(|explanation| explanation.decision)
             .next_back();
-        newest.is_some_and(|(_, accepted)| accepted)
+        self.is_late() && newest.is_some_and(|(_, accepted)| accepted)
     }
 }
 
@@ -371,7 +371,7 @@ mod tests {
         assert!(!clock(&play, case, ANSWER).is_excused());
         play.does(&act("datahub", K::RequestDelayAccepted).of(case));
         let timed = clock(&play, case, ANSWER);
-        assert!(timed.is_late() && timed.is_excused());
+        assert!(timed.is_excused());
         play.does(&explained);
         play.does(&act("datahub", K::RequestDelayRejected).of(case));
         assert!(!clock(&play, case, ANSWER).is_excused());

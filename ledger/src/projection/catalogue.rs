@@ -1,151 +1,225 @@
-//! Catalogue entries: the published version, its class, what became stricter, who collects.
+//! Catalogue entries: what is published, what it was before, and what is due.
 
-use super::members::{case_head, opt_text, text};
-use crate::cases::{CaseState, Fact, Stage};
-use std::collections::BTreeMap;
-use tally_schemas::event::{Body, CaseKind, EventKind};
+use super::shape::{count, flag, list, maybe, object, text};
+use crate::cases::source::AsOf;
+use crate::cases::state::CaseState;
+use crate::cases::table::Stage;
+use crate::cases::versions;
+use tally_schemas::event::{CaseKind, EventKind as K};
 use tally_schemas::id::{CaseId, DepartmentId, EventId};
 use tally_schemas::json::Json;
 use tally_schemas::number::CaseNumber;
-use tally_schemas::time::Timestamp;
+use tally_schemas::profile::SharingClass;
+use tally_schemas::time::Date;
 
-/// A published version of an entry.
+/// A published version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// The number.
+pub struct PublishedVersion {
+    /// Its number.
     pub number: i64,
     /// The authority's act.
-    pub published: EventId,
-    /// When it was recorded.
-    pub at: Timestamp,
-    /// The class.
-    pub class: String,
-    /// The conditions.
-    pub conditions: Vec<String>,
+    pub event: EventId,
+    /// The day it was published.
+    pub on: Date,
+    /// Its sharing class.
+    pub class: Option<SharingClass>,
+    /// Whether its class is stricter than that of the version before.
+    pub stricter: bool,
 }
 
-/// One entry.
-#[derive(Debug, Clone)]
+/// The quality that the owner reported last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quality {
+    /// The first day of the period.
+    pub from: Option<Date>,
+    /// The last day.
+    pub to: Option<Date>,
+    /// The records examined.
+    pub records: i64,
+    /// Those with problems.
+    pub problem_records: i64,
+}
+
+/// A catalogue entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryView {
     /// The case.
     pub case: CaseId,
     /// Its number.
-    pub number: Option<String>,
-    /// The provider.
+    pub number: Option<CaseNumber>,
+    /// Who provides the data.
     pub provider: DepartmentId,
-    /// The name, of the published version or else the draft.
-    pub name: String,
-    /// The code.
-    pub code: String,
-    /// The class, of the published version or else the draft.
-    pub class: String,
     /// The stage.
     pub stage: Stage,
-    /// The published versions, oldest first.
-    pub versions: Vec<Version>,
-    /// The source department named by the authority (Art. 19).
-    pub source: Option<DepartmentId>,
-    /// The years attested by the owner.
+    /// The content in force: that of the newest version, else of the draft.
+    pub content: Json,
+    /// Whether the content is published.
+    pub published: bool,
+    /// The versions, oldest first.
+    pub versions: Vec<PublishedVersion>,
+    /// The changes that make an update due: occurrence, and the act that says so.
+    pub changes: Vec<(Date, EventId)>,
+    /// The source department that the authority designated, with the data set.
+    pub source: Option<(DepartmentId, String)>,
+    /// The years for which the owner attested the entry.
     pub attested: Vec<i64>,
-    /// How often the class was challenged.
-    pub challenged: u64,
-    /// Whether an information system is linked.
-    pub linked: bool,
+    /// How often its class was challenged.
+    pub challenges: usize,
+    /// The quality reported last.
+    pub quality: Option<Quality>,
+    /// How many requests name it.
+    pub requests: usize,
+}
+
+/// Returns every entry, by id.
+pub fn all(asof: &AsOf<'_>) -> Vec<EntryView> {
+    let mut requests: std::collections::BTreeMap<EventId, usize> = std::collections::BTreeMap::new();
+    for request in asof.of_kind(CaseKind::Request) {
+        let named = request
+            .opening()
+            .and_then(|opening| opening.event.body.event("entry"));
+        if let Some(entry) = named {
+            *requests.entry(entry).or_insert(0) += 1;
+        }
+    }
+    let entries = asof.of_kind(CaseKind::Catalogue);
+    entries
+        .filter_map(|state| view(state, asof, requests.get(&state.id).copied().unwrap_or(0)))
+        .collect()
+}
+
+/// Returns one entry; none for another kind of case, or one whose opening has no effect.
+pub fn of(state: &CaseState, asof: &AsOf<'_>) -> Option<EntryView> {
+    let requests = asof.of_kind(CaseKind::Request).filter(|request| {
+        let opening = request.opening();
+        opening.and_then(|opening| opening.event.body.event("entry")) == Some(state.id)
+    });
+    view(state, asof, requests.count())
+}
+
+fn view(state: &CaseState, asof: &AsOf<'_>, requests: usize) -> Option<EntryView> {
+    let opening = state.opening().filter(|_| state.kind == CaseKind::Catalogue)?;
+    let versions = versions::all(state);
+    let newest = |kind: K| state.facts_of(kind).rfind(|fact| fact.overtaken.is_empty());
+    let content = match versions.last() {
+        Some(version) => version.content,
+        None => state
+            .facts
+            .iter()
+            .rfind(|fact| versions::is_content(fact))
+            .unwrap_or(opening),
+    };
+    let mut shown: Vec<PublishedVersion> = Vec::new();
+    for version in &versions {
+        let class = version.class();
+        shown.push(PublishedVersion {
+            number: version.number,
+            event: version.published.entry.event,
+            on: asof.done_on(version.published),
+            stricter: shown.last().is_some_and(|last| class > last.class),
+            class,
+        });
+    }
+    let due = matches!(
+        state.stage(),
+        Stage::UpdateDue | Stage::UpdateUnderReview | Stage::RetiringUpdateDue
+    );
+    // What was published last answers every change that was known before it.
+    let published = versions.last().and_then(|version| {
+        state
+            .facts
+            .iter()
+            .position(|fact| fact.entry == version.published.entry)
+    });
+    let changes = state.facts.iter().enumerate().filter(|(place, fact)| {
+        due && fact.kind == K::CatalogueChangeTriggered
+            && published.is_none_or(|published| *place > published)
+    });
+    let changes = changes.filter_map(|(_, fact)| {
+        let occurred = fact.event.body.date("occurred")?;
+        Some((occurred, fact.entry.event))
+    });
+    let years = state.facts_of(K::CatalogueAttested);
+    Some(EntryView {
+        case: state.id,
+        number: asof.source.number(state),
+        provider: state.owner.clone(),
+        stage: state.stage(),
+        content: content.event.body.json().clone(),
+        published: !versions.is_empty(),
+        versions: shown,
+        changes: changes.collect(),
+        source: newest(K::CatalogueSourceDesignated).and_then(|fact| {
+            let set = fact.event.body.word("dataSet").unwrap_or_default();
+            Some((fact.event.body.department("source")?, set.to_owned()))
+        }),
+        attested: years.filter_map(|fact| fact.event.body.integer("year")).collect(),
+        challenges: state.facts_of(K::CatalogueClassChallenged).count(),
+        quality: newest(K::CatalogueQualityReported).map(|fact| {
+            let body = &fact.event.body;
+            Quality {
+                from: body.date("from"),
+                to: body.date("to"),
+                records: body.integer("records").unwrap_or(0),
+                problem_records: body.integer("problemRecords").unwrap_or(0),
+            }
+        }),
+        requests,
+    })
 }
 
 impl EntryView {
-    /// Reads an entry from its state; none for another kind of case.
-    pub fn of(state: &CaseState, number: Option<&CaseNumber>) -> Option<Self> {
-        if state.kind != CaseKind::Catalogue {
-            return None;
-        }
-        let opening = state.opening()?;
-        let mut content: &Body = &opening.event.body;
-        let mut published: Option<&Body> = None;
-        let mut versions = Vec::new();
-        for fact in &state.facts {
-            match fact.kind {
-                EventKind::CatalogueRevised => content = &fact.event.body,
-                EventKind::CataloguePublished if fact.overtaken.is_empty() => {
-                    published = Some(content);
-                    versions.push(version_of(fact, content));
-                }
-                _ => {}
-            }
-        }
-        let shown = published.unwrap_or(content);
-        let word = |field: &str| shown.word(field).unwrap_or_default().to_owned();
-        let designated = state.facts_of(EventKind::CatalogueSourceDesignated).next_back();
-        Some(Self {
-            case: state.id,
-            number: number.map(ToString::to_string),
-            provider: state.owner.clone(),
-            name: word("name"),
-            code: word("code"),
-            class: word("class"),
-            stage: state.stage(),
-            versions,
-            source: designated.and_then(|fact| fact.event.body.department("source")),
-            attested: state
-                .facts_of(EventKind::CatalogueAttested)
-                .filter_map(|fact| fact.event.body.integer("year"))
-                .collect(),
-            challenged: state.facts_of(EventKind::CatalogueClassChallenged).count() as u64,
-            linked: shown.word("linkedSystem").is_some(),
-        })
-    }
-
     /// Returns the form for programs.
     pub fn to_json(&self) -> Json {
-        let mut members = case_head(self.case, self.number.as_deref(), self.stage);
-        members.insert("provider".to_owned(), text(self.provider.as_str()));
-        members.insert("name".to_owned(), text(&self.name));
-        members.insert("code".to_owned(), text(&self.code));
-        members.insert("class".to_owned(), text(&self.class));
-        members.insert("linked".to_owned(), Json::Bool(self.linked));
-        members.insert(
-            "challenged".to_owned(),
-            Json::Int(i64::try_from(self.challenged).unwrap_or(i64::MAX)),
-        );
-        members.insert(
-            "attested".to_owned(),
-            Json::Array(self.attested.iter().map(|year| Json::Int(*year)).collect()),
-        );
-        opt_text(&mut members, "source", self.source.as_ref());
-        let versions = self.versions.iter().map(|version| {
-            Json::Object(BTreeMap::from([
-                ("version".to_owned(), Json::Int(version.number)),
-                ("published".to_owned(), text(&version.published.to_string())),
-                ("at".to_owned(), text(&version.at.to_string())),
-                ("class".to_owned(), text(&version.class)),
-                (
-                    "conditions".to_owned(),
-                    Json::Array(
-                        version
-                            .conditions
-                            .iter()
-                            .map(|condition| text(condition))
-                            .collect(),
-                    ),
-                ),
-            ]))
-        });
-        members.insert("versions".to_owned(), Json::Array(versions.collect()));
-        Json::Object(members)
-    }
-}
-
-fn version_of(fact: &Fact, content: &Body) -> Version {
-    Version {
-        number: fact.event.body.integer("version").unwrap_or(0),
-        published: fact.entry.event,
-        at: fact.recorded,
-        class: content.word("class").unwrap_or_default().to_owned(),
-        conditions: content
-            .list("conditions")
-            .iter()
-            .filter_map(Json::as_text)
-            .map(str::to_owned)
-            .collect(),
+        object([
+            ("case", text(self.case)),
+            ("number", maybe(self.number.as_ref())),
+            ("provider", text(&self.provider)),
+            ("stage", text(self.stage.as_str())),
+            ("published", flag(self.published)),
+            (
+                "version",
+                self.versions.last().and_then(|version| count(version.number)),
+            ),
+            (
+                "versions",
+                list(&self.versions, |version| {
+                    object([
+                        ("number", count(version.number)),
+                        ("event", text(version.event)),
+                        ("on", text(version.on)),
+                        ("class", maybe(version.class)),
+                        ("stricter", flag(version.stricter)),
+                    ])
+                }),
+            ),
+            ("content", Some(self.content.clone())),
+            (
+                "changes",
+                list(&self.changes, |(occurred, event)| {
+                    object([("occurred", text(occurred)), ("event", text(event))])
+                }),
+            ),
+            (
+                "source",
+                self.source.as_ref().map(|(department, set)| {
+                    object([("department", text(department)), ("dataSet", text(set))])
+                }),
+            ),
+            ("attested", list(&self.attested, |year| Json::Int(*year))),
+            ("challenges", count(self.challenges)),
+            (
+                "quality",
+                self.quality.as_ref().map(|quality| {
+                    object([
+                        ("from", maybe(quality.from)),
+                        ("to", maybe(quality.to)),
+                        ("records", count(quality.records)),
+                        ("problemRecords", count(quality.problem_records)),
+                    ])
+                }),
+            ),
+            ("requests", count(self.requests)),
+        ])
     }
 }

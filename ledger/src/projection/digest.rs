@@ -1,98 +1,190 @@
-//! State digests per bucket of case ids, to compare nodes without sending states.
-//!
-//! Two nodes are compared bucket by bucket: only where the inputs are equal and the states differ is something wrong.
-//! Cases that this software does not understand stand outside.
+//! State digests per bucket of case ids: equal inputs with unequal states are an alarm, unequal inputs only say who is
+//! behind (I5).
 
-use crate::cases::{CaseFold, CaseState};
+use super::shape::{count, object, text};
+use crate::authority::Registry;
+use crate::cases::fold::{CaseFold, Reversal};
+use crate::cases::state::CaseState;
 use crate::crypto::{DomainTag, tagged_hash};
 use std::collections::BTreeMap;
 use tally_schemas::id::{CaseId, Hash};
 use tally_schemas::json::Json;
 
-/// How many buckets there are: the first hex digit of the case id says which.
-pub const BUCKETS: u8 = 16;
+/// How many buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Buckets {
+    /// By the first hex digit of the case id.
+    Sixteen,
+    /// By the first two.
+    TwoHundredFiftySix,
+}
 
-/// What one bucket holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bucket {
+impl Buckets {
+    /// Returns the bucket of a case.
+    pub fn of(self, case: CaseId) -> u8 {
+        let first = case.0.0.first().copied().unwrap_or(0);
+        match self {
+            Self::Sixteen => first >> 4,
+            Self::TwoHundredFiftySix => first,
+        }
+    }
+}
+
+/// The digests of one case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaseDigest {
+    /// Of the entries that it was folded from.
+    pub inputs: Hash,
+    /// Of what the fold made of them.
+    pub state: Hash,
+}
+
+/// The digests of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketDigest {
     /// How many cases.
     pub cases: u64,
-    /// Over the leaf hashes of every entry in these cases, sorted.
+    /// Of all entries of its cases, and the registry they were judged by.
     pub inputs: Hash,
-    /// Over the canonical bytes of every state, by case id.
+    /// Of the states of its cases.
     pub states: Hash,
 }
 
-/// Returns the digest of every bucket, without the cases that stand outside.
-pub fn digests(cases: &BTreeMap<CaseId, CaseFold>, outside: impl Fn(&CaseId) -> bool) -> Vec<Bucket> {
-    (0..BUCKETS)
-        .map(|number| bucket(cases, &outside, number))
-        .collect()
+/// Digests a case.
+///
+/// Inputs: the leaf hashes of its resolved entries, rising; a leaf commits to everything below it and to the heads it
+/// names. State: the canonical bytes of the state, of what is void with its code, and of the reversals.
+pub fn of_case(case: &CaseFold, registry: &Registry) -> CaseDigest {
+    let mut leaves: Vec<Hash> = case.entries().iter().map(|(entry, _)| entry.leaf).collect();
+    leaves.sort();
+    let leaves: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.0.as_slice()).collect();
+    let mut void: Vec<(String, Json)> = Vec::new();
+    for (place, (entry, _)) in case.entries().iter().enumerate() {
+        if let Some(reason) = case.void(place, registry) {
+            let shown = object([
+                ("origin", text(&entry.entry.origin)),
+                ("index", count(entry.entry.index)),
+                ("code", text(reason.code())),
+            ]);
+            void.push((shown.to_canonical(), shown));
+        }
+    }
+    void.sort_by(|a, b| a.0.cmp(&b.0));
+    let reversals = case
+        .reversals(registry)
+        .into_iter()
+        .map(|reversal| match reversal {
+            Reversal::RightTaken { entry, version } => {
+                object([("event", text(entry.event)), ("rightTaken", count(version))])
+            }
+            Reversal::Overtaken { entry, item, cause } => object([
+                ("event", text(entry.event)),
+                ("item", count(item)),
+                ("overtakenBy", text(cause)),
+            ]),
+        });
+    let whole = object([
+        ("case", text(case.id())),
+        ("state", case.state().map(CaseState::to_json)),
+        (
+            "void",
+            Some(Json::Array(void.into_iter().map(|(_, json)| json).collect())),
+        ),
+        ("reversals", Some(Json::Array(reversals.collect()))),
+    ]);
+    CaseDigest {
+        inputs: tagged_hash(DomainTag::INPUT_DIGEST, &leaves),
+        state: tagged_hash(DomainTag::STATE_DIGEST, &[whole.to_canonical().as_bytes()]),
+    }
 }
 
-fn bucket(cases: &BTreeMap<CaseId, CaseFold>, outside: impl Fn(&CaseId) -> bool, number: u8) -> Bucket {
-    let mut leaves: Vec<Hash> = Vec::new();
-    let mut states: Vec<String> = Vec::new();
-    let in_bucket = cases
-        .iter()
-        .filter(|(id, _)| id.0.0.first().is_some_and(|byte| byte >> 4 == number))
-        .filter(|(id, _)| !outside(id));
-    let mut count = 0;
-    for (id, fold) in in_bucket {
-        count += 1;
-        leaves.extend(fold.entries().iter().map(|(entry, _)| entry.leaf));
-        let state = fold
-            .state()
-            .map_or_else(|| Json::Text(id.to_string()), CaseState::to_json);
-        states.push(state.to_canonical());
-    }
-    leaves.sort_unstable();
-    let inputs: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.0.as_slice()).collect();
-    let lengths: Vec<[u8; 8]> = states
-        .iter()
-        .map(|state| (state.len() as u64).to_be_bytes())
-        .collect();
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for (length, state) in lengths.iter().zip(&states) {
-        parts.push(length);
-        parts.push(state.as_bytes());
-    }
-    Bucket {
-        cases: count,
-        inputs: tagged_hash(DomainTag::INPUT_DIGEST, &inputs),
-        states: tagged_hash(DomainTag::STATE_DIGEST, &parts),
-    }
-}
-
-/// Returns one digest over the inputs and states of all buckets.
-pub fn whole(buckets: &[Bucket]) -> (Hash, Hash) {
-    let over = |tag, pick: fn(&Bucket) -> &Hash| {
-        let parts: Vec<&[u8]> = buckets.iter().map(|bucket| pick(bucket).0.as_slice()).collect();
-        tagged_hash(tag, &parts)
-    };
-    (
-        over(DomainTag::INPUT_DIGEST, |bucket| &bucket.inputs),
-        over(DomainTag::STATE_DIGEST, |bucket| &bucket.states),
+/// Digests all cases but those that stand outside: cases that this software does not understand.
+pub fn of_cases(
+    cases: &BTreeMap<CaseId, CaseFold>,
+    outside: impl Fn(&CaseId) -> bool,
+    buckets: Buckets,
+    registry: &Registry,
+) -> BTreeMap<u8, BucketDigest> {
+    let counted = cases.iter().filter(|(id, _)| !outside(id));
+    of_all(
+        counted.map(|(id, case)| (*id, of_case(case, registry))),
+        buckets,
+        registry,
     )
 }
 
-/// Returns the form for programs.
-pub fn to_json(buckets: &[Bucket]) -> Json {
-    let (inputs, states) = whole(buckets);
-    let list = buckets.iter().enumerate().map(|(number, bucket)| {
-        Json::Object(BTreeMap::from([
-            ("bucket".to_owned(), Json::Int(i64::try_from(number).unwrap_or(0))),
-            (
-                "cases".to_owned(),
-                Json::Int(i64::try_from(bucket.cases).unwrap_or(i64::MAX)),
-            ),
-            ("inputs".to_owned(), Json::Text(bucket.inputs.to_hex())),
-            ("states".to_owned(), Json::Text(bucket.states.to_hex())),
-        ]))
-    });
-    Json::Object(BTreeMap::from([
-        ("buckets".to_owned(), Json::Array(list.collect())),
-        ("inputs".to_owned(), Json::Text(inputs.to_hex())),
-        ("states".to_owned(), Json::Text(states.to_hex())),
-    ]))
+/// Digests the buckets of all cases from the digests of cases; every bucket is there, empty ones too.
+pub fn of_all(
+    cases: impl IntoIterator<Item = (CaseId, CaseDigest)>,
+    buckets: Buckets,
+    registry: &Registry,
+) -> BTreeMap<u8, BucketDigest> {
+    let last = match buckets {
+        Buckets::Sixteen => 0x0f,
+        Buckets::TwoHundredFiftySix => 0xff,
+    };
+    let mut sorted: BTreeMap<u8, BTreeMap<CaseId, CaseDigest>> = BTreeMap::new();
+    for bucket in 0..=last {
+        sorted.insert(bucket, BTreeMap::new());
+    }
+    for (case, digest) in cases {
+        sorted.entry(buckets.of(case)).or_default().insert(case, digest);
+    }
+    let newest = registry.newest();
+    let digest = |cases: BTreeMap<CaseId, CaseDigest>| {
+        let mut inputs: Vec<&[u8]> = vec![&newest.hash.0];
+        let mut states: Vec<&[u8]> = vec![&newest.hash.0];
+        for (case, digest) in &cases {
+            inputs.extend([&case.0.0[..], &digest.inputs.0]);
+            states.extend([&case.0.0[..], &digest.state.0]);
+        }
+        BucketDigest {
+            cases: cases.len() as u64,
+            inputs: tagged_hash(DomainTag::INPUT_DIGEST, &inputs),
+            states: tagged_hash(DomainTag::STATE_DIGEST, &states),
+        }
+    };
+    sorted
+        .into_iter()
+        .map(|(bucket, cases)| (bucket, digest(cases)))
+        .collect()
+}
+
+/// Returns the form for programs: every bucket, and one digest over all of them.
+pub fn to_json(buckets: &BTreeMap<u8, BucketDigest>) -> Json {
+    let over = |tag, pick: fn(&BucketDigest) -> &Hash| {
+        let parts: Vec<&[u8]> = buckets.values().map(|bucket| pick(bucket).0.as_slice()).collect();
+        tagged_hash(tag, &parts).to_hex()
+    };
+    object([
+        (
+            "buckets",
+            Some(Json::Array(
+                buckets
+                    .iter()
+                    .map(|(number, bucket)| bucket.to_json(*number))
+                    .collect(),
+            )),
+        ),
+        (
+            "inputs",
+            text(over(DomainTag::INPUT_DIGEST, |bucket| &bucket.inputs)),
+        ),
+        (
+            "states",
+            text(over(DomainTag::STATE_DIGEST, |bucket| &bucket.states)),
+        ),
+    ])
+}
+
+impl BucketDigest {
+    /// Returns the form for programs.
+    pub fn to_json(&self, bucket: u8) -> Json {
+        object([
+            ("bucket", count(bucket)),
+            ("cases", count(self.cases)),
+            ("inputs", text(self.inputs.to_hex())),
+            ("states", text(self.states.to_hex())),
+        ])
+    }
 }
