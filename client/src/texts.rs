@@ -74,6 +74,7 @@ const SOURCES: &[&str] = &[
     include_str!("../texts/states.toml"),
     include_str!("../texts/messages.toml"),
     include_str!("../texts/help.toml"),
+    include_str!("../texts/play.toml"),
 ];
 
 /// Returns every text by its key, `<section>.<name>`.

@@ -63,6 +63,14 @@ pub(super) enum Command {
     Governance(GovernanceCommand),
     Key(KeyCommand),
     Federation(FederationCommand),
+    Play(PlayArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlayArguments {
+    pub(super) file: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ pub mod key;
 pub mod log;
 pub mod members;
 pub mod output;
+pub mod play;
 pub mod session;
 pub mod submit;
 pub mod views;
@@ -105,6 +106,7 @@ fn dispatch(command: &Command, session: &Session, output: &mut Output) -> Result
         Command::Governance(arguments) => governance::run(arguments, session, output),
         Command::Key(arguments) => key::run(arguments, session, output),
         Command::Federation(arguments) => federation::run(arguments, session, output),
+        Command::Play(arguments) => play::run(arguments, session, output),
     }
 }
 

@@ -84,6 +84,15 @@ impl Session {
         })
     }
 
+    /// Makes a session of settings alone.
+    pub(super) fn of(settings: Settings) -> Self {
+        Self {
+            settings,
+            passphrase: None,
+            passphrase_file: None,
+        }
+    }
+
     /// Returns the time of this machine.
     pub fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

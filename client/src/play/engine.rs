@@ -2,216 +2,28 @@
 //!
 //! Keeps no state of any case: what is possible is decided by the nodes, what holds is asked from them.
 
+use super::error::{PlayError, StepError};
 use super::keys::KeyFolder;
+use super::report::{Progress, Report};
 use super::scenario::{
     Act, Action, Check, Expect, Governance, Moment, NodeState, Scenario, Shown, Signatory,
 };
-use super::target::{Refused, Submission, Submitted, Target, TargetError, View};
-use crate::draft::assemble::{APPROVER_SELF, AssembleError, Author, Part, Surroundings, assemble};
-use crate::draft::form::{Form, FormError};
+use super::target::{Submission, Submitted, Target, View};
+use crate::draft::assemble::{APPROVER_SELF, Author, Part, Surroundings, assemble};
+use crate::draft::form::Form;
 use crate::draft::value::nearest;
 use crate::federation::Plan;
-use crate::keystore::KeystoreError;
-use crate::texts::Pair;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
-use tally_ledger::authority::{Registry, RegistryError};
+use std::path::Path;
+use tally_ledger::authority::Registry;
 use tally_schemas::FormatError;
 use tally_schemas::event::EventKind;
-use tally_schemas::genesis::Role;
 use tally_schemas::governance::{Change, Governance as GovernanceNote, Right};
 use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId, OfficerId, PostId};
 use tally_schemas::note::Note;
 use tally_schemas::time::Timestamp;
 use toml::Value;
-
-/// What a play tells its reader as it goes.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Progress<'a> {
-    /// A heading.
-    Heading(&'a Pair),
-    /// A sentence for the reader.
-    Note(&'a Pair),
-    /// The rosters of the plan were recorded.
-    Rosters {
-        /// Of how many departments.
-        departments: usize,
-        /// How many events.
-        events: usize,
-    },
-    /// An act was recorded, as expected.
-    Recorded {
-        /// When.
-        at: Moment,
-        /// Whose act.
-        department: &'a DepartmentId,
-        /// What.
-        kind: EventKind,
-        /// The label of its case.
-        case: Option<&'a str>,
-        /// The position in the department's log.
-        index: u64,
-    },
-    /// An act was refused, as expected.
-    Refused {
-        /// When.
-        at: Moment,
-        /// Whose act.
-        department: &'a DepartmentId,
-        /// What.
-        kind: EventKind,
-        /// The label of its case.
-        case: Option<&'a str>,
-        /// Why.
-        refused: &'a Refused,
-    },
-    /// A role was given or taken, or that was refused, as expected.
-    Governance {
-        /// When.
-        at: Moment,
-        /// Whose role.
-        department: &'a DepartmentId,
-        /// The role.
-        role: Role,
-        /// Whether it was taken.
-        taken: bool,
-        /// Why not, if it was refused.
-        refused: Option<&'a Refused>,
-    },
-    /// A node left or came back.
-    Node {
-        /// The node.
-        node: &'a NodeId,
-        /// What became of it.
-        state: NodeState,
-    },
-    /// The acts that follow are recorded before their nodes hear of each other.
-    Together {
-        /// The nodes.
-        nodes: &'a BTreeSet<NodeId>,
-    },
-    /// A view.
-    Shown(&'a str),
-    /// The nodes hold the same.
-    Equal {
-        /// How many nodes.
-        nodes: usize,
-        /// The digest of their states.
-        digest: &'a str,
-    },
-    /// A case is at the stage demanded.
-    Stage {
-        /// The label of the case.
-        case: &'a str,
-        /// The stage.
-        stage: &'a str,
-    },
-}
-
-/// Hears how a play goes.
-pub trait Report {
-    /// Takes what happened at a step; the number is 0 before the first.
-    fn told(&mut self, step: usize, progress: Progress<'_>);
-}
-
-/// Why a play ended before its end.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlayError {
-    /// The federation cannot be played against.
-    #[error("the federation cannot be played against")]
-    Start(#[source] StepError),
-    /// A step failed.
-    #[error("step {step} failed")]
-    Step {
-        /// Its number, from 1.
-        step: usize,
-        /// Why.
-        source: StepError,
-    },
-}
-
-/// Why a step failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StepError {
-    /// The outcome differs from what the scenario demands.
-    #[error("{what} was {got}, the scenario expects {expected}: {why}")]
-    Outcome {
-        /// What was done.
-        what: String,
-        /// What the scenario demands.
-        expected: String,
-        /// What came of it.
-        got: String,
-        /// What the node said.
-        why: String,
-    },
-    /// No step before gave this label.
-    #[error("no step before gave the label {label}; the nearest is {nearest}")]
-    Label {
-        /// The label.
-        label: String,
-        /// The one most like it.
-        nearest: String,
-    },
-    /// The first act has no time.
-    #[error("no time is set before the first act; give the step `at`")]
-    NoTime,
-    /// Time would run backwards.
-    #[error("the time falls from {before} to {got}")]
-    TimeFalls {
-        /// Of the step before.
-        before: Moment,
-        /// Of this one.
-        got: Moment,
-    },
-    /// The federation has no such department.
-    #[error("the federation has no department {0}")]
-    Department(DepartmentId),
-    /// The plan gives the officer no post, and the step names none.
-    #[error("the plan gives officer {officer} of {department} no post; write {officer}@post")]
-    Post {
-        /// The department.
-        department: DepartmentId,
-        /// The officer.
-        officer: OfficerId,
-    },
-    /// Acts that are to race stand on one node.
-    #[error("acts together need departments on different nodes, these are all on {0}")]
-    OneNode(String),
-    /// Only acts and governance can race.
-    #[error("only acts and governance can be done together")]
-    NotTogether,
-    /// The act could not be read as a form.
-    #[error("the act does not have its form")]
-    Form(#[from] FormError),
-    /// The act could not be made.
-    #[error("the act could not be made")]
-    Assemble(#[from] AssembleError),
-    /// Something does not have its format.
-    #[error("what is to be signed does not have its format")]
-    Format(#[from] FormatError),
-    /// A key could not be opened or made.
-    #[error(transparent)]
-    Key(#[from] KeystoreError),
-    /// The genesis founds nothing.
-    #[error("the genesis founds nothing")]
-    Genesis(#[from] RegistryError),
-    /// A file could not be read.
-    #[error("{} could not be read", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The federation could not be played against.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-}
 
 /// A scenario being played.
 pub struct Play<'a> {
@@ -795,22 +607,5 @@ impl<'a> Play<'a> {
         if let Some(case) = signed.case {
             self.newest.insert(case, recorded.event);
         }
-    }
-}
-
-/// Reads attachments relative to the scenario's folder; everything else is the machine's.
-#[derive(Debug)]
-pub struct ScenarioFolder {
-    /// The folder.
-    pub folder: PathBuf,
-}
-
-impl Surroundings for ScenarioFolder {
-    fn read_file(&mut self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(self.folder.join(path))
-    }
-
-    fn random(&mut self, bytes: &mut [u8]) -> Result<(), AssembleError> {
-        crate::draft::assemble::Machine.random(bytes)
     }
 }

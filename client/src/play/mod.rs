@@ -1,14 +1,22 @@
 //! Scenarios: who signs what, when, and what must come of it, played against a trial federation.
 //!
-//! One file serves demonstration, tests and load. [`scenario`] reads it, [`play`] signs and submits step by step over any
-//! [`Target`]: a trial over HTTP or replicas in this process. No rule of any case is decided here.
+//! One file serves demonstration, tests and load. [`scenario`] reads it, [`Play`] signs and submits step by step over any
+//! [`Target`]: a trial over HTTP ([`Trial`]) or replicas in this process. No rule of any case is decided here.
 
-pub mod engine;
-pub mod keys;
+mod engine;
+mod error;
+mod files;
+mod http;
+mod keys;
+mod report;
 pub mod scenario;
-pub mod target;
+mod target;
 
-pub use engine::{Play, PlayError, Progress, Report, ScenarioFolder, StepError};
+pub use engine::Play;
+pub use error::{PlayError, StepError};
+pub use files::ScenarioFolder;
+pub use http::{ShowView, Trial};
 pub use keys::KeyFolder;
+pub use report::{Progress, Report};
 pub use scenario::{Scenario, ScenarioError};
 pub use target::{Refused, Submission, Submitted, Target, TargetError, View};
