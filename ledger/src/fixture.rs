@@ -10,7 +10,7 @@ use crate::cases::table_of;
 use crate::crypto::{SigningKey, VerifyingKey, event_id, sha256, sign_note};
 use crate::projection::Numbers;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tally_schemas::event::{Event, EventKind, Field, FieldType};
 use tally_schemas::genesis::{Administrator, DepartmentRecord, Genesis, NodeRecord, Role};
 use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId, OfficerId, Origin};
@@ -207,6 +207,11 @@ pub(crate) fn act(by: &str, kind: EventKind) -> Draft {
 }
 
 impl Draft {
+    /// Returns whose act it is.
+    pub(crate) fn by(&self) -> &DepartmentId {
+        &self.by
+    }
+
     /// Names the case.
     pub(crate) fn of(mut self, case: CaseId) -> Self {
         self.case = Some(case);
@@ -305,9 +310,10 @@ pub(crate) struct Play {
 }
 
 impl Play {
-    /// Begins under the national profile.
+    /// Begins under the national profile; founded once, since that takes most of the time of a small test.
     pub(crate) fn new() -> Self {
-        Self::under("cn-809")
+        static FOUNDED: LazyLock<Play> = LazyLock::new(|| Play::under("cn-809"));
+        FOUNDED.clone()
     }
 
     /// Begins under a profile.

@@ -24,6 +24,8 @@ mod law_tests;
 mod pair_tests;
 #[cfg(test)]
 mod table_tests;
+#[cfg(test)]
+mod weave_tests;
 
 pub use fold::{CaseEntry, CaseFold, Reversal};
 pub use state::{CaseState, EntryRef, Fact, Item};

@@ -442,17 +442,17 @@ const PAIRS: &[PairRow] = &[
         second: K::RequestConformityReturned,
         race: None,
     },
-    // What is not in form is not examined yet: the request for supplement is overtaken and can be made once it is
-    // refiled.
+    // What the provider did with the file stands, since an answer may follow from it; the authority can return the request
+    // when it waits for the answer again.
     PairRow {
-        first: K::RequestConformityReturned,
-        second: K::RequestSupplementAsked,
+        first: K::RequestSupplementAsked,
+        second: K::RequestConformityReturned,
         race: None,
     },
-    // As above: what is not in form does not travel.
+    // As above: the file has travelled on.
     PairRow {
-        first: K::RequestConformityReturned,
-        second: K::RequestRedirected,
+        first: K::RequestRedirected,
+        second: K::RequestConformityReturned,
         race: None,
     },
     // The answer that was declined had been taken back; the provider owes another, which the requester may decline

@@ -174,7 +174,7 @@ fn department_field(kind: EventKind, table: &Table) -> Option<&'static str> {
 }
 
 /// Drafts every act that the table lets somebody do next, in each form that matters to the state.
-fn drafts(state: &CaseState, play: &Play) -> Vec<Draft> {
+pub(super) fn drafts(state: &CaseState, play: &Play) -> Vec<Draft> {
     let table = table_of(state.kind).unwrap();
     let mut drafts = Vec::new();
     for next in next_acts(state, &play.registry, 0) {
@@ -236,7 +236,7 @@ fn seen(state: &CaseState) -> String {
     items.collect()
 }
 
-fn openings(kind: CaseKind) -> Vec<Draft> {
+pub(super) fn openings(kind: CaseKind) -> Vec<Draft> {
     match kind {
         CaseKind::Roster => Vec::new(),
         CaseKind::Catalogue => vec![act("transport", EventKind::CatalogueDrafted)],
@@ -322,7 +322,7 @@ fn facts(state: &CaseState) -> BTreeSet<String> {
 }
 
 /// What no concurrent act ever overtakes: answers, deliveries, use.
-const STANDS: &[EventKind] = &[
+pub(super) const STANDS: &[EventKind] = &[
     EventKind::RequestGranted,
     EventKind::RequestRefused,
     EventKind::RequestDelivered,
