@@ -368,24 +368,29 @@ impl Play {
                 .with("officer", "o2")
                 .with("from", "2026-01-01"),
         ];
-        let mut history = RosterHistory::default();
+        Arc::make_mut(&mut self.rosters).insert(department(id), RosterHistory::default());
         for draft in events {
-            let signer = Json::object([
-                ("roles", Json::Array(vec![Json::from("administrator")])),
-                ("post", Json::from("admin")),
-                ("officer", Json::from("admin")),
-            ]);
-            let draft = draft.member("signers", Json::Array(vec![signer]));
-            let (event, _) = self.sign(&draft);
-            let admin = VerifyingKey::new(&key(&format!("admin {id}")).public_key());
-            let right = administrator_right(&department(id), &OfficerId::parse("admin").unwrap(), &admin);
-            let log = self.logs.get_mut(&department(id)).unwrap();
-            history
-                .add(log.size, 0, draft.kind, &Arc::new(event), right)
-                .unwrap();
-            log.size += 1;
+            self.enters(draft);
         }
-        Arc::make_mut(&mut self.rosters).insert(department(id), history);
+    }
+
+    /// Records a roster event of the administrator.
+    pub(crate) fn enters(&mut self, draft: Draft) {
+        let signer = Json::object([
+            ("roles", Json::Array(vec![Json::from("administrator")])),
+            ("post", Json::from("admin")),
+            ("officer", Json::from("admin")),
+        ]);
+        let draft = draft.member("signers", Json::Array(vec![signer]));
+        let (event, _) = self.sign(&draft);
+        let admin = VerifyingKey::new(&key(&format!("admin {}", draft.by)).public_key());
+        let right = administrator_right(&draft.by, &OfficerId::parse("admin").unwrap(), &admin);
+        let log = self.logs.get_mut(&draft.by).unwrap();
+        let history = Arc::make_mut(&mut self.rosters).get_mut(&draft.by).unwrap();
+        history
+            .add(log.size, 0, draft.kind, &Arc::new(event), right)
+            .unwrap();
+        log.size += 1;
     }
 
     /// Sets the clock.

@@ -490,3 +490,92 @@ fn cases_are_quoted_by_number() {
         ]
     );
 }
+
+#[test]
+fn a_trail_says_who_only_acted_in_a_post() {
+    let mut play = Play::new();
+    play.enters(
+        act("transport", K::RosterAppointed)
+            .with("officer", "o1")
+            .with("post", "head")
+            .with("from", "2026-01-01")
+            .with("to", "2026-02-28")
+            .with("acting", true),
+    );
+    play.at("2026-02-02 09:00");
+    let signer = |role: &str, post: &str, officer: &str| {
+        Json::object([
+            ("roles", words(&[role])),
+            ("post", Json::from(post)),
+            ("officer", Json::from(officer)),
+        ])
+    };
+    let case = play.does(&act("housing", K::RequestFiled).to("transport").asking(1));
+    let by = |post: &str, officer: &str| {
+        act("transport", K::RequestAcknowledged)
+            .of(case)
+            .member("signers", Json::Array(vec![signer("drafter", post, officer)]))
+    };
+    play.does(&by("head", "o1"));
+    play.does(&by("head", "o2"));
+    play.at("2026-03-02 09:00");
+    play.does(&by("desk", "o1"));
+    let trail = trail::of(&play.cases[&case], &play.asof());
+    let acting: Vec<bool> = trail
+        .in_fold_order()
+        .iter()
+        .skip(1)
+        .map(|line| line.signers[0].acting)
+        .collect();
+    assert_eq!(acting, [true, false, false]);
+}
+
+#[test]
+fn an_erratum_is_shown_beside_what_it_corrects() {
+    let mut play = Play::new();
+    let case = play.does(&act("housing", K::RequestFiled).to("transport").asking(1));
+    let erratum = play.does(
+        &act("housing", K::RequestErratum)
+            .of(case)
+            .member("corrects", case.to_string()),
+    );
+    let trail = trail::of(&play.cases[&case], &play.asof());
+    assert_eq!(trail.entries[0].errata, [erratum]);
+    assert!(trail.entries[1].errata.is_empty());
+}
+
+#[test]
+fn what_somebody_owes_without_a_clock_is_in_the_inbox_too() {
+    let mut play = Play::new();
+    let draft = play.does(&act("transport", K::CatalogueDrafted));
+    let task = play.does(&act("lead", K::TaskIssued).with("lead", "transport"));
+    play.does(&act("transport", K::TaskSigned).of(task));
+    play.does(&act("transport", K::TaskHandedOver).of(task).with("to", "health"));
+    let asof = play.asof();
+    let transport = inbox::of(&department("transport"), None, &asof);
+    let without: Vec<CaseId> = transport
+        .owed
+        .iter()
+        .filter(|line| line.due.is_none())
+        .map(|line| line.case)
+        .collect();
+    assert_eq!(without, [draft]);
+    let health = inbox::of(&department("health"), None, &asof);
+    assert_eq!(health.owed.len(), 1);
+    assert_eq!(health.owed[0].stage.as_str(), "handing-over");
+    let kinds: Vec<K> = health.owed[0].next.iter().map(|act| act.kind).collect();
+    assert_eq!(kinds, [K::TaskTakenOver]);
+}
+
+#[test]
+fn what_is_due_only_if_receipt_is_deemed_is_listed_with_what_is_overdue() {
+    let mut play = Play::new();
+    play.at("2026-03-02 09:00");
+    play.does(&act("housing", K::RequestFiled).to("transport").asking(1).unseen());
+    play.at("2026-03-30 09:00");
+    let overdue = due::running(&play.asof(), Some(&department("transport")), true);
+    assert_eq!(overdue.len(), 1);
+    assert!(!overdue[0].is_overdue() && overdue[0].is_overdue_if_deemed());
+    let json = overdue[0].to_json();
+    assert!(json.member("due").is_none() && json.member("ifDeemedReceived").is_some());
+}
