@@ -11,7 +11,7 @@ mod statements;
 mod submit;
 
 pub use input::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Ticket};
-pub use refusal::Refusal;
+pub use refusal::{Family, Refusal};
 
 use crate::authority::RegistryError;
 use crate::cases::fold::LogNo;
