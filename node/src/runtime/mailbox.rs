@@ -1,0 +1,120 @@
+//! What reaches the task that owns the replica, and how much of it may wait.
+
+use crate::bus::OnAnswer;
+use crate::drafts::{BoxAnswer, BoxRequest, DraftError};
+use crate::store::Part;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+use tally_ledger::replica::{CheckResult, Recorded, Refusal};
+use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
+use tokio::sync::oneshot;
+
+/// How many messages from outside may wait; further ones are turned away, so that memory stays bounded.
+pub const WAITING_MAX: usize = 4_096;
+
+/// The answer to a submission.
+pub type SubmitResult = Result<Recorded, Box<Refusal>>;
+
+/// A signed note with what belongs to it.
+#[derive(Debug)]
+pub struct Submission {
+    /// The note.
+    pub note: Vec<u8>,
+    /// The event and the detached parts to keep with it; none for governance and for bytes that are no event.
+    pub event: Option<(EventId, DepartmentId)>,
+    /// The parts, by commitment.
+    pub parts: Vec<(Hash, Part)>,
+    /// The draft that it completes.
+    pub draft: Option<String>,
+    /// Why personal numbers in inline text are let pass.
+    pub personal_override: Option<String>,
+    /// Takes the answer.
+    pub answer: oneshot::Sender<SubmitResult>,
+}
+
+/// Why a node asked another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// For entries of a log.
+    Range(Origin),
+    /// For its heads.
+    Heads,
+    /// Before the first signature: for the own log as the peer knows it.
+    OwnHead(NodeId, Origin),
+    /// For a detached part.
+    Part(DepartmentId, Hash),
+}
+
+/// A message to the owner.
+pub(crate) enum Message {
+    Submit(Box<Submission>),
+    Drafts {
+        request: Box<BoxRequest>,
+        answer: oneshot::Sender<Result<BoxAnswer, DraftError>>,
+    },
+    Frame(Arc<[u8]>),
+    Question {
+        bytes: Vec<u8>,
+        answer: OnAnswer,
+    },
+    Answered {
+        asked: Asked,
+        bytes: Vec<u8>,
+    },
+    Verified(Vec<CheckResult>),
+    /// The clock was set.
+    Wake,
+    Stop,
+}
+
+/// The sending side.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    sender: Sender<Message>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The receiving side.
+pub(crate) struct Letters {
+    receiver: Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Makes both sides.
+pub(crate) fn mailbox() -> (Mailbox, Letters) {
+    let (sender, receiver) = channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let letters = Letters {
+        receiver,
+        waiting: waiting.clone(),
+    };
+    (Mailbox { sender, waiting }, letters)
+}
+
+impl Mailbox {
+    /// Delivers a message from outside; says whether there was room for it.
+    pub(crate) fn offer(&self, message: Message) -> bool {
+        self.waiting.load(Ordering::Relaxed) < WAITING_MAX && self.push(message)
+    }
+
+    /// Delivers a message that must not be lost: results of work that the owner itself gave out, and orders to it.
+    pub(crate) fn push(&self, message: Message) -> bool {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.sender.send(message).is_ok()
+    }
+}
+
+impl Letters {
+    /// Takes the next message; `Err(true)` when time ran out, `Err(false)` when no sender is left.
+    pub(crate) fn next(&self, wait: Duration) -> Result<Message, bool> {
+        match self.receiver.recv_timeout(wait) {
+            Ok(message) => {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                Ok(message)
+            }
+            Err(error) => Err(error == RecvTimeoutError::Timeout),
+        }
+    }
+}

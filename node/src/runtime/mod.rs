@@ -1,0 +1,19 @@
+//! A running node: one thread owns the replica, two check signatures, everybody else sends messages or reads between cycles.
+//!
+//! Order of one cycle: inputs in, outputs in order; what is to be durable is made durable in place, so nothing that follows leaves
+//! before it. Decides nothing: that is the replica's.
+
+mod mailbox;
+mod owner;
+mod parts;
+mod shared;
+mod start;
+mod submission;
+mod verify;
+
+pub use mailbox::{Submission, SubmitResult, WAITING_MAX};
+pub(crate) use owner::{describe, refusal_body};
+pub(crate) use parts::CLOCK_SKEW_MS;
+pub use shared::{Change, Health, Shared};
+pub use start::{Node, StartError, check};
+pub(crate) use submission::open_part;

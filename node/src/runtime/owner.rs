@@ -1,0 +1,742 @@
+//! The thread that owns the replica: takes messages, hands inputs in, executes outputs in order.
+
+use super::mailbox::{Asked, Letters, Message, Submission, SubmitResult};
+use super::parts::PartsWatch;
+use super::shared::{Change, Shared, locked};
+use super::submission::stopping;
+use super::verify::Workers;
+use crate::bus::{Bus, OnAnswer};
+use crate::drafts::{Around, BoxAnswer, BoxRequest, DraftError, DraftsBox};
+use crate::keyring::Keyring;
+use crate::store::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, DataDir, LocalRecord, LogFiles, Part, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+use tally_ledger::checkpoint::sign_checkpoint;
+use tally_ledger::replica::{Alarm, Batch, Family, Input, Output, Refusal, Replica, Ticket};
+use tally_ledger::world::Payload;
+use tally_schemas::api::{PossibleAct, RefusalBody};
+use tally_schemas::entry::Entry;
+use tally_schemas::frame::Frame;
+use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
+use tally_schemas::limits::FRAME_BYTES_MAX;
+use tally_schemas::question::{Answer, Question};
+use tally_schemas::time::Timestamp;
+use tokio::sync::oneshot;
+
+/// How many messages go into one cycle.
+const CYCLE_MESSAGES_MAX: usize = 256;
+/// How long a cycle waits for more messages after the first.
+const CYCLE_WAIT: Duration = Duration::from_millis(1);
+/// How often time passes for the replica.
+const TICK: Duration = Duration::from_secs(1);
+/// How often a peer is asked for its heads.
+const HEADS_EVERY: Duration = Duration::from_secs(2);
+/// After how long an unanswered question may be asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// How many bytes of entries go into the answer to a question for a range.
+const RANGE_BYTES_MAX: usize = FRAME_BYTES_MAX - 48 * 1024;
+/// How much of an own batch goes into one step of the store, by bytes: records come on top.
+const STEP_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
+
+/// Someone who waits for the answer to a submission.
+struct Waiting {
+    event: Option<(EventId, DepartmentId)>,
+    parts: Vec<(Hash, Part)>,
+    draft: Option<String>,
+    answer: oneshot::Sender<SubmitResult>,
+}
+
+/// The owner of a replica and of everything that belongs to it.
+pub(super) struct Owner {
+    pub(super) shared: Arc<Shared>,
+    pub(super) letters: Letters,
+    pub(super) bus: Box<dyn Bus>,
+    pub(super) keyring: Keyring,
+    pub(super) data: DataDir,
+    pub(super) workers: Workers,
+    pub(super) boxes: BTreeMap<DepartmentId, DraftsBox>,
+    pub(super) parts: PartsWatch,
+    pub(super) peers: Vec<NodeId>,
+    is_ready: bool,
+    unchecked_jobs: usize,
+    waiting: BTreeMap<Ticket, Waiting>,
+    by_event: BTreeMap<EventId, BTreeSet<Ticket>>,
+    next_ticket: Ticket,
+    ranges: BTreeMap<Origin, (u64, Instant, usize)>,
+    next_peer: usize,
+    last_tick: Instant,
+    last_heads: Instant,
+    store_failure: Option<String>,
+    /// Peers that did not yet say what they know of an own log.
+    pub(super) own_heads_missing: BTreeSet<(NodeId, Origin)>,
+}
+
+/// What the owner does after a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Go,
+    Stop,
+}
+
+impl Owner {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once; a struct of the same fields would say nothing more"
+    )]
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        letters: Letters,
+        bus: Box<dyn Bus>,
+        keyring: Keyring,
+        data: DataDir,
+        workers: Workers,
+        boxes: BTreeMap<DepartmentId, DraftsBox>,
+        peers: Vec<NodeId>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            letters,
+            bus,
+            keyring,
+            data,
+            workers,
+            boxes,
+            parts: PartsWatch::default(),
+            peers,
+            is_ready: false,
+            unchecked_jobs: 0,
+            waiting: BTreeMap::new(),
+            by_event: BTreeMap::new(),
+            next_ticket: 0,
+            ranges: BTreeMap::new(),
+            next_peer: 0,
+            last_tick: now,
+            last_heads: now,
+            store_failure: None,
+            own_heads_missing: BTreeSet::new(),
+        }
+    }
+
+    /// Serves until told to stop. The node has been started, its tails are signed.
+    pub(super) fn serve(&mut self) {
+        self.is_ready = true;
+        self.report_health();
+        self.ask_for_heads_of_all();
+        let mut stop = Next::Go;
+        while stop == Next::Go {
+            stop = self.turn();
+        }
+    }
+
+    /// Answers everyone who still waits, and closes the stores.
+    pub(super) fn close(mut self) {
+        self.shared.set_reasons(vec!["stopping".to_owned()]);
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            // Who went away needs no answer.
+            let _gone = waiting.answer.send(Err(Box::new(stopping())));
+        }
+        drop(self.bus);
+        drop(self.workers);
+        let mut stores = locked(&self.shared.stores);
+        for (department, store) in std::mem::take(&mut stores.own) {
+            if let Err(error) = store.log.close() {
+                tracing::error!(%department, %error, "the log could not be closed cleanly; nothing acknowledged is lost");
+            }
+        }
+        stores.replicas.clear();
+    }
+
+    /// Takes what waits, at most for one tick, and runs one cycle.
+    pub(super) fn turn(&mut self) -> Next {
+        let until_tick = TICK.saturating_sub(self.last_tick.elapsed());
+        let mut next = Next::Go;
+        let mut inputs = Vec::new();
+        let mut wake = until_tick.is_zero();
+        let mut wait = until_tick;
+        let mut taken = 0;
+        let mut first: Option<Instant> = None;
+        while taken < CYCLE_MESSAGES_MAX {
+            let message = match self.letters.next(wait) {
+                Ok(message) => message,
+                Err(true) => break,
+                Err(false) => {
+                    next = Next::Stop;
+                    break;
+                }
+            };
+            taken += 1;
+            match message {
+                Message::Stop => {
+                    next = Next::Stop;
+                    break;
+                }
+                Message::Wake => wake = true,
+                other => self.take(other, &mut inputs),
+            }
+            let since = first.get_or_insert_with(Instant::now).elapsed();
+            wait = CYCLE_WAIT.saturating_sub(since);
+        }
+        let ticks = wake || self.last_tick.elapsed() >= TICK;
+        let reading = self.shared.clock.read();
+        if ticks {
+            self.last_tick = Instant::now();
+            if self.is_ready && reading.doubt.is_none() {
+                inputs.push(Input::Tick);
+            }
+        }
+        if !inputs.is_empty() {
+            self.cycle(reading.now, inputs);
+        }
+        if ticks && self.is_ready {
+            self.report_health();
+            self.fetch_parts();
+            if self.last_heads.elapsed() >= HEADS_EVERY {
+                self.last_heads = Instant::now();
+                self.ask_next_peer_for_heads();
+            }
+        }
+        next
+    }
+
+    /// Turns a message into inputs, or handles it here.
+    fn take(&mut self, message: Message, inputs: &mut Vec<Input>) {
+        match message {
+            Message::Submit(submission) => self.take_submission(*submission, inputs),
+            Message::Drafts { request, answer } => {
+                let result = self.handle_drafts(*request);
+                let _gone = answer.send(result);
+            }
+            Message::Frame(bytes) => self.take_frame(&bytes, inputs),
+            Message::Question { bytes, answer } => self.answer(&bytes, answer),
+            Message::Answered { asked, bytes } => self.take_answer(&asked, &bytes, inputs),
+            Message::Verified(results) => {
+                self.unchecked_jobs = self.unchecked_jobs.saturating_sub(results.len());
+                inputs.push(Input::Verified(results));
+            }
+            Message::Wake | Message::Stop => {}
+        }
+    }
+
+    pub(super) fn has_unchecked_jobs(&self) -> bool {
+        self.unchecked_jobs > 0
+    }
+
+    fn take_submission(&mut self, submission: Submission, inputs: &mut Vec<Input>) {
+        let Submission {
+            note,
+            event,
+            parts,
+            draft,
+            personal_override,
+            answer,
+        } = submission;
+        if let Err(refusal) = self.admit(event.as_ref(), draft.as_deref()) {
+            let _gone = answer.send(Err(Box::new(refusal)));
+            return;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        if let Some((id, _)) = &event {
+            self.by_event.entry(*id).or_default().insert(ticket);
+        }
+        let waiting = Waiting {
+            event,
+            parts,
+            draft,
+            answer,
+        };
+        self.waiting.insert(ticket, waiting);
+        inputs.push(Input::Submit {
+            ticket,
+            note,
+            personal_override,
+        });
+    }
+
+    /// Turns away what the shell knows cannot be recorded now.
+    fn admit(&self, event: Option<&(EventId, DepartmentId)>, draft: Option<&str>) -> Result<(), Refusal> {
+        if !self.is_ready {
+            return Err(Refusal::unavailable("starting", "the node is starting"));
+        }
+        if let Some(doubt) = self.shared.clock.read().doubt {
+            return Err(Refusal::unavailable("clock", doubt));
+        }
+        let Some((id, department)) = event else {
+            return match draft {
+                Some(_) => Err(Refusal::invalid("draft", "only an event can complete a draft")),
+                None => Ok(()),
+            };
+        };
+        let Some(drafts) = self.boxes.get(department) else {
+            return Ok(());
+        };
+        if let Some(why) = drafts.closed(id) {
+            let what = format!("this event can no longer be recorded here: {why}");
+            return Err(Refusal::refused("draft-closed", what));
+        }
+        draft.map_or(Ok(()), |draft| drafts.check_completes(draft, id))
+    }
+
+    fn take_frame(&self, bytes: &[u8], inputs: &mut Vec<Input>) {
+        match Frame::decode(bytes) {
+            // Before the first signature only what peers know of the own logs counts; the rest comes again.
+            Ok(frame) if self.is_ready || self.boxes.contains_key(&frame.origin.department) => {
+                inputs.push(Input::Frame(frame));
+            }
+            Ok(_) => {}
+            Err(error) => self
+                .shared
+                .alarm(&format!("a frame from the bus is malformed: {error}")),
+        }
+    }
+
+    fn take_answer(&mut self, asked: &Asked, bytes: &[u8], inputs: &mut Vec<Input>) {
+        if let Asked::Range(origin) = asked {
+            self.ranges.remove(origin);
+        }
+        if let Asked::OwnHead(node, origin) = asked {
+            self.own_heads_missing.remove(&(node.clone(), origin.clone()));
+        }
+        let answer = match Answer::decode(bytes) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.shared
+                    .alarm(&format!("an answer from the bus is malformed: {error}"));
+                return;
+            }
+        };
+        match (asked, answer) {
+            (Asked::Range(_) | Asked::Heads | Asked::OwnHead(..), Answer::Frames(frames)) => {
+                for frame in frames {
+                    self.take_frame(&frame, inputs);
+                }
+            }
+            (Asked::Part(department, commit), answer) => self.take_slice(department, commit, answer),
+            (_, Answer::Part { .. } | Answer::Nothing) => {}
+        }
+    }
+
+    /// Hands inputs to the replica and executes what comes out, until nothing comes out any more.
+    pub(super) fn cycle(&mut self, now: Timestamp, mut inputs: Vec<Input>) {
+        let shared = self.shared.clone();
+        let mut replica = shared.replica.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = BTreeSet::new();
+        let mut moved = false;
+        while !inputs.is_empty() {
+            let outputs = replica.handle(now, std::mem::take(&mut inputs));
+            for output in outputs {
+                match output {
+                    Output::Verify(jobs) => {
+                        self.unchecked_jobs += jobs.len();
+                        self.workers.give(jobs);
+                    }
+                    Output::Persist(batch) => {
+                        let token = batch.token;
+                        match self.persist(now, &batch) {
+                            Ok(checkpoint) => {
+                                moved = true;
+                                inputs.push(Input::Persisted { token, checkpoint });
+                            }
+                            Err(error) => {
+                                let why = describe(&error);
+                                self.store_failure.get_or_insert(why.clone());
+                                inputs.push(Input::PersistFailed { token, why });
+                                // What follows must not leave: it may rest on what is not durable.
+                                break;
+                            }
+                        }
+                    }
+                    Output::Publish(frame) => match frame.encode() {
+                        Ok(bytes) => self.bus.publish(Arc::from(bytes)),
+                        Err(error) => shared.alarm(&format!("a frame could not be written: {error}")),
+                    },
+                    Output::Want { origin, start } => self.want(&replica, &origin, start),
+                    Output::Reply { ticket, result } => self.reply(now, ticket, result),
+                    Output::Changed(cases) => changed.extend(cases),
+                    Output::Alarm(alarm) => shared.alarm(&alarm_text(&alarm)),
+                }
+            }
+        }
+        if self.store_failure.is_some() || replica.failure().is_some() {
+            self.give_up_waiting(replica.failure());
+        }
+        if !changed.is_empty() {
+            self.parts.scan(&shared, &replica, &changed);
+        }
+        if moved || !changed.is_empty() {
+            let digest = shared.heads_digest(replica.world());
+            drop(replica);
+            shared.tell(Change::Cases(changed.into_iter().collect(), digest));
+        }
+    }
+
+    /// Answers those whose batch will never become durable; what they sent may be in the store, but is not acknowledged.
+    fn give_up_waiting(&mut self, why: Option<&str>) {
+        let why = why
+            .or(self.store_failure.as_deref())
+            .unwrap_or("a failure")
+            .to_owned();
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            let refusal = Refusal::unavailable(
+                "writes-stopped",
+                format!("this node serves no writes: {why}; submit the same note again after its restart"),
+            );
+            let _gone = waiting.answer.send(Err(Box::new(refusal)));
+        }
+        self.by_event.clear();
+    }
+
+    fn persist(&mut self, now: Timestamp, batch: &Batch) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(why) = &self.store_failure {
+            return Err(StoreError::Stopped {
+                path: self.data.root().to_owned(),
+                why: why.clone(),
+            });
+        }
+        if batch.own {
+            self.persist_own(now, batch).map(Some)
+        } else {
+            self.persist_replica(batch).map(|()| None)
+        }
+    }
+
+    fn persist_replica(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut stores = locked(&self.shared.stores);
+        let department = &batch.origin.department;
+        if !stores.replicas.contains_key(department) {
+            let files = LogFiles::open(&self.data, &batch.origin, &mut |_, _| {})?;
+            stores.replicas.insert(department.clone(), files);
+        }
+        match stores.replicas.get_mut(department) {
+            Some(files) => files.append(batch.start, &batch.entries, batch.checkpoint.as_deref()),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes entries durable with the parts and drafts that belong to them, then signs the head.
+    fn persist_own(&mut self, now: Timestamp, batch: &Batch) -> Result<Vec<u8>, StoreError> {
+        let department = batch.origin.department.clone();
+        let shared = self.shared.clone();
+        let mut stores = locked(&shared.stores);
+        let missing = || StoreError::NoSuchLog {
+            origin: batch.origin.clone(),
+            path: self.data.own_log(&batch.origin),
+        };
+        let store = stores.own.get_mut(&department).ok_or_else(missing)?;
+        let mut start = batch.start;
+        let mut rest = batch.entries.as_slice();
+        while !rest.is_empty() {
+            let mut bytes = 0usize;
+            let fits = rest.iter().take(BATCH_ENTRIES_MAX).take_while(|entry| {
+                bytes = bytes.saturating_add(entry.len());
+                bytes <= STEP_BYTES_MAX
+            });
+            let count = fits.count().max(1);
+            let (step, after) = rest.split_at(count.min(rest.len()));
+            let changes = self.belongings(now, &department, step)?;
+            let records: Vec<LocalRecord> = changes.iter().map(|(_, record)| record.clone()).collect();
+            store.log.append_batch(start, step, &records)?;
+            if let Some(drafts) = self.boxes.get_mut(&department) {
+                drafts.apply(&changes);
+            }
+            start += step.len() as u64;
+            rest = after;
+        }
+        let missing_key = || StoreError::NoSuchLog {
+            origin: batch.origin.clone(),
+            path: self.data.signing_lock(&batch.origin),
+        };
+        let key = self.keyring.logs.get(&department).ok_or_else(missing_key)?;
+        store.lock.advance(batch.head)?;
+        let checkpoint = sign_checkpoint(&batch.origin, batch.head, key).to_bytes();
+        store.publish(&checkpoint)?;
+        Ok(checkpoint)
+    }
+
+    /// Keeps the parts of the events in these entries, and returns the drafts that they complete.
+    fn belongings(
+        &self,
+        now: Timestamp,
+        department: &DepartmentId,
+        entries: &[Arc<[u8]>],
+    ) -> Result<Vec<(String, LocalRecord)>, StoreError> {
+        let mut changes = Vec::new();
+        for bytes in entries {
+            let Ok(entry) = Entry::parse(bytes) else { continue };
+            let Payload::Event { id, .. } = Payload::parse(&entry.payload) else {
+                continue;
+            };
+            for ticket in self.by_event.get(&id).into_iter().flatten() {
+                for (commit, part) in self.waiting.get(ticket).map_or(&[][..], |waiting| &waiting.parts) {
+                    self.shared.parts.put(department, commit, part)?;
+                }
+            }
+            if let Some(drafts) = self.boxes.get(department) {
+                changes.extend(drafts.recorded(&id, &entry.payload, now));
+            }
+        }
+        Ok(changes)
+    }
+
+    fn reply(&mut self, now: Timestamp, ticket: Ticket, result: SubmitResult) {
+        let Some(waiting) = self.waiting.remove(&ticket) else {
+            return;
+        };
+        if let Some((id, department)) = &waiting.event {
+            if let Some(tickets) = self.by_event.get_mut(id) {
+                tickets.remove(&ticket);
+                if tickets.is_empty() {
+                    self.by_event.remove(id);
+                }
+            }
+            if let (Err(refusal), Some(draft)) = (&result, &waiting.draft) {
+                self.keep_refusal(now, department, draft, refusal);
+            }
+        }
+        let _gone = waiting.answer.send(result);
+    }
+
+    fn keep_refusal(&mut self, now: Timestamp, department: &DepartmentId, draft: &str, refusal: &Refusal) {
+        let mut stores = locked(&self.shared.stores);
+        let (Some(store), Some(drafts)) = (stores.own.get_mut(department), self.boxes.get_mut(department))
+        else {
+            return;
+        };
+        if let Err(error) = drafts.refused(store.log.as_mut(), draft, refusal_body(refusal), now) {
+            tracing::error!(%department, draft, %error, "the reason of a refusal was not kept with its draft");
+        }
+    }
+
+    fn handle_drafts(&mut self, request: BoxRequest) -> Result<BoxAnswer, DraftError> {
+        let shared = self.shared.clone();
+        let BoxRequest {
+            department,
+            caller,
+            op,
+        } = request;
+        let mut stores = locked(&shared.stores);
+        let (Some(store), Some(drafts)) = (stores.own.get_mut(&department), self.boxes.get_mut(&department))
+        else {
+            return Err(DraftError::NotHosted(department));
+        };
+        shared.view(|replica| {
+            let around = Around {
+                department: &department,
+                world: replica.world(),
+                parts: &shared.parts,
+                now: shared.clock.now(),
+            };
+            drafts.handle(store.log.as_mut(), &around, &caller, op)
+        })
+    }
+
+    /// Asks a peer for entries: the host of the log first, then the others in turn.
+    fn want(&mut self, replica: &Replica, origin: &Origin, start: u64) {
+        let attempt = match self.ranges.get(origin) {
+            Some((asked, at, _)) if *asked == start && at.elapsed() < ASK_AGAIN => return,
+            Some((_, _, attempt)) => attempt + 1,
+            None => 0,
+        };
+        let registry = replica.world().registry();
+        let host = registry
+            .department(&origin.department, registry.newest().version)
+            .map(|record| record.node.clone());
+        let mut targets: Vec<NodeId> = host
+            .into_iter()
+            .chain(self.peers.iter().cloned())
+            .filter(|node| *node != self.shared.node)
+            .collect();
+        let mut seen = BTreeSet::new();
+        targets.retain(|node| seen.insert(node.clone()));
+        if targets.is_empty() {
+            return;
+        }
+        let question = Question::Range {
+            origin: origin.clone(),
+            start,
+        };
+        self.ranges
+            .insert(origin.clone(), (start, Instant::now(), attempt));
+        for turn in 0..targets.len() {
+            let target = targets.get((attempt + turn) % targets.len());
+            if target.is_some_and(|node| self.ask(node, &question, Asked::Range(origin.clone()))) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn ask(&self, node: &NodeId, question: &Question, asked: Asked) -> bool {
+        let Ok(bytes) = question.encode() else {
+            return false;
+        };
+        let mailbox = self.shared.mailbox.clone();
+        let answer: OnAnswer = Box::new(move |bytes| {
+            // An answer that finds no room is lost, as the bus may lose it; it is asked for again.
+            let _lost = mailbox.offer(Message::Answered { asked, bytes });
+        });
+        self.bus.ask(node, bytes, answer)
+    }
+
+    fn ask_for_heads_of_all(&self) {
+        for node in &self.peers {
+            self.ask(node, &Question::Heads, Asked::Heads);
+        }
+    }
+
+    fn ask_next_peer_for_heads(&mut self) {
+        if self.peers.is_empty() {
+            return;
+        }
+        self.next_peer = (self.next_peer + 1) % self.peers.len();
+        if let Some(node) = self.peers.get(self.next_peer) {
+            self.ask(node, &Question::Heads, Asked::Heads);
+        }
+    }
+
+    /// Answers a question of another node.
+    fn answer(&self, bytes: &[u8], answer: OnAnswer) {
+        let reply = match Question::decode(bytes) {
+            Ok(Question::Range { origin, start }) => self.answer_range(&origin, start),
+            Ok(Question::Heads) => self.answer_heads(),
+            Ok(Question::Part { request, offset }) => self.answer_part(&request, offset),
+            Err(error) => {
+                self.shared
+                    .alarm(&format!("a question from the bus is malformed: {error}"));
+                Answer::Nothing
+            }
+        };
+        match reply.encode() {
+            Ok(bytes) => answer(bytes),
+            Err(error) => self
+                .shared
+                .alarm(&format!("an answer could not be written: {error}")),
+        }
+    }
+
+    fn answer_range(&self, origin: &Origin, start: u64) -> Answer {
+        let stores = locked(&self.shared.stores);
+        let files = stores
+            .files(&origin.department)
+            .filter(|files| files.origin() == origin);
+        let Some(files) = files else {
+            return Answer::Nothing;
+        };
+        let size = files.exported().size;
+        let start = start.min(size);
+        let count = (size - start).min(BATCH_ENTRIES_MAX as u64);
+        let entries = match files.range(start, count, RANGE_BYTES_MAX) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.shared.alarm(&format!(
+                    "a range of {origin} cannot be read: {}",
+                    describe(&error)
+                ));
+                return Answer::Nothing;
+            }
+        };
+        drop(stores);
+        let entries: Vec<Vec<u8>> = entries.iter().map(|entry| entry.to_vec()).collect();
+        let frame = self.shared.view(|replica| replica.frame(origin, start, entries));
+        match frame.map(|frame| frame.encode()) {
+            Some(Ok(bytes)) => Answer::Frames(vec![bytes]),
+            _ => Answer::Nothing,
+        }
+    }
+
+    fn answer_heads(&self) -> Answer {
+        let frames = self.shared.view(|replica| {
+            let logs = replica.world().logs();
+            let heads = logs.filter_map(|log| {
+                let checkpoint = replica.checkpoint(&log.origin.department)?;
+                let frame = replica.frame(checkpoint.origin(), checkpoint.head().size, Vec::new())?;
+                frame.encode().ok()
+            });
+            let mut room = FRAME_BYTES_MAX;
+            heads
+                .take_while(|frame| {
+                    let fits = frame.len() + 8 <= room;
+                    room = room.saturating_sub(frame.len() + 8);
+                    fits
+                })
+                .collect()
+        });
+        Answer::Frames(frames)
+    }
+
+    fn report_health(&self) {
+        let mut reasons: Vec<String> = self.store_failure.iter().cloned().collect();
+        self.shared.view(|replica| {
+            if let Some(why) = replica.failure()
+                && self.store_failure.is_none()
+            {
+                reasons.push(why.to_owned());
+            }
+            for department in replica.hosted() {
+                let number = replica.world().number(department);
+                if let Some(why) = number.and_then(|number| replica.world().waits_for(number)) {
+                    reasons.push(format!("the log of {department} waits: {why}"));
+                }
+            }
+        });
+        reasons.extend(self.shared.clock.read().doubt);
+        self.shared.set_reasons(reasons);
+    }
+}
+
+/// Prints an error with its causes.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Returns the form of a refusal that the API gives.
+pub(crate) fn refusal_body(refusal: &Refusal) -> RefusalBody {
+    let family = match refusal.family {
+        Family::Invalid => "invalid",
+        Family::Refused => "refused",
+        Family::Unavailable => "unavailable",
+    };
+    let possible = refusal.possible.iter().map(|act| PossibleAct {
+        kind: act.kind.as_str().to_owned(),
+        by: act.by.iter().map(ToString::to_string).collect(),
+        items: act.items.clone(),
+    });
+    RefusalBody {
+        family: family.to_owned(),
+        code: refusal.code.clone(),
+        what: refusal.what.clone(),
+        article: refusal.article.clone(),
+        possible: possible.collect(),
+    }
+}
+
+fn alarm_text(alarm: &Alarm) -> String {
+    match alarm {
+        Alarm::LogStopped { origin, why } => format!("ingest of {origin} stopped: {why}"),
+        Alarm::FrameRefused { origin, why } => format!("a frame of {origin} was refused: {why}"),
+        Alarm::Fork { origin, size } => {
+            format!("{origin} signed two roots for size {size}; keep both checkpoints as evidence")
+        }
+        Alarm::ForeignRoot {
+            by,
+            index,
+            named,
+            size,
+        } => {
+            format!("entry {index} of {by} names {named} at size {size} with another root than is held here")
+        }
+        Alarm::Reversed { case, count } => format!("case {case} has {count} reversals now"),
+        Alarm::OwnLogAhead { origin, held, shown } => {
+            format!("a peer shows {shown} entries of the own log {origin}, {held} are held here")
+        }
+        Alarm::WritesStopped { why } => format!("the node serves no more writes: {why}"),
+    }
+}

@@ -1,0 +1,257 @@
+//! What the owner of the replica shares with those who read: the replica between two cycles, stores, parts, health, changes.
+//!
+//! The owner holds the replica for writing from the moment it hands inputs in until everything that came out is durable, so a
+//! reader never sees what a crash could take back.
+
+use super::mailbox::{Mailbox, Message, Submission};
+use crate::clock::Clock;
+use crate::drafts::{BoxAnswer, BoxRequest, DraftError};
+use crate::store::{LogFiles, OwnStore, Parts, StoreError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tally_ledger::crypto::{DomainTag, tagged_hash};
+use tally_ledger::replica::Replica;
+use tally_ledger::world::World;
+use tally_schemas::api::HeadOf;
+use tally_schemas::event::Audience;
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId};
+use tally_schemas::tile::ExportPath;
+use tokio::sync::{broadcast, oneshot};
+
+/// How many alarms are remembered for the operator.
+const ALARMS_MAX: usize = 50;
+/// How many lists of heads are remembered by their digest.
+const HEADS_MAX: usize = 256;
+/// How many changes a slow watcher may lag behind.
+const CHANGES_MAX: usize = 256;
+
+/// The stores of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Stores {
+    pub(crate) own: BTreeMap<DepartmentId, OwnStore>,
+    pub(crate) replicas: BTreeMap<DepartmentId, LogFiles>,
+}
+
+impl Stores {
+    /// Returns the files of a log.
+    pub(crate) fn files(&self, department: &DepartmentId) -> Option<&LogFiles> {
+        match self.own.get(department) {
+            Some(own) => Some(&own.files),
+            None => self.replicas.get(department),
+        }
+    }
+}
+
+/// What is known of a detached part from the events that commit to it.
+#[derive(Debug, Clone)]
+pub(crate) struct PartInfo {
+    pub(crate) event: EventId,
+    pub(crate) audience: Audience,
+    pub(crate) media_type: String,
+}
+
+/// Something that watchers are told.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The state of these cases may have changed.
+    Cases(Vec<CaseId>, Hash),
+    /// The operator should look.
+    Alarm(String),
+}
+
+/// Whether the node takes writes.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    /// Why not; empty when it does.
+    pub reasons: Vec<String>,
+    /// What the operator must see besides, newest last.
+    pub alarms: VecDeque<String>,
+}
+
+/// The shared side of a running node.
+pub struct Shared {
+    /// The node.
+    pub node: NodeId,
+    /// Its clock.
+    pub clock: Clock,
+    /// The bytes of the genesis note.
+    pub genesis: Vec<u8>,
+    /// Detached parts.
+    pub parts: Parts,
+    pub(crate) replica: RwLock<Replica>,
+    pub(crate) stores: Mutex<Stores>,
+    pub(crate) part_index: Mutex<BTreeMap<(DepartmentId, Hash), Vec<PartInfo>>>,
+    health: Mutex<Health>,
+    heads: Mutex<VecDeque<(Hash, Vec<HeadOf>)>>,
+    changes: broadcast::Sender<Change>,
+    pub(crate) mailbox: Mailbox,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Shared({})", self.node)
+    }
+}
+
+/// Locks, also after a panic elsewhere: the owner that panicked has ended, and what it left is only read.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(
+        node: NodeId,
+        clock: Clock,
+        genesis: Vec<u8>,
+        parts: Parts,
+        replica: Replica,
+        stores: Stores,
+        mailbox: Mailbox,
+    ) -> Self {
+        let health = Health {
+            reasons: vec!["starting".to_owned()],
+            alarms: VecDeque::new(),
+        };
+        Self {
+            node,
+            clock,
+            genesis,
+            parts,
+            replica: RwLock::new(replica),
+            stores: Mutex::new(stores),
+            part_index: Mutex::new(BTreeMap::new()),
+            health: Mutex::new(health),
+            heads: Mutex::new(VecDeque::new()),
+            changes: broadcast::channel(CHANGES_MAX).0,
+            mailbox,
+        }
+    }
+
+    /// Reads the replica between two cycles of its owner: everything in it is durable.
+    pub fn view<R>(&self, read: impl FnOnce(&Replica) -> R) -> R {
+        read(&self.replica.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns whether the node takes writes, and what the operator must see.
+    pub fn health(&self) -> Health {
+        locked(&self.health).clone()
+    }
+
+    pub(crate) fn set_reasons(&self, reasons: Vec<String>) {
+        locked(&self.health).reasons = reasons;
+    }
+
+    pub(crate) fn alarm(&self, text: &str) {
+        tracing::warn!(node = %self.node, alarm = text);
+        let mut health = locked(&self.health);
+        if health.alarms.len() >= ALARMS_MAX {
+            health.alarms.pop_front();
+        }
+        health.alarms.push_back(text.to_owned());
+        drop(health);
+        self.tell(Change::Alarm(text.to_owned()));
+    }
+
+    pub(crate) fn tell(&self, change: Change) {
+        // Without watchers there is nobody to tell.
+        let _told = self.changes.send(change);
+    }
+
+    /// Listens to changes from now on.
+    pub fn watch(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Returns the digest of the resolved heads of all logs, and remembers the list.
+    pub fn heads_digest(&self, world: &World) -> Hash {
+        let mut list = Vec::new();
+        for log in world.logs() {
+            let number = world.number(&log.origin.department);
+            if let Some(head) = number.and_then(|number| world.resolved_head(number)) {
+                list.push(HeadOf {
+                    origin: log.origin.to_string(),
+                    size: head.size,
+                    root: head.root.to_base64(),
+                });
+            }
+        }
+        list.sort_by(|a, b| a.origin.cmp(&b.origin));
+        let text: String = list
+            .iter()
+            .map(|head| format!("{} {} {}\n", head.origin, head.size, head.root))
+            .collect();
+        let digest = tagged_hash(DomainTag::HEADS_DIGEST, &[text.as_bytes()]);
+        let mut known = locked(&self.heads);
+        if !known.iter().any(|(held, _)| *held == digest) {
+            if known.len() >= HEADS_MAX {
+                known.pop_front();
+            }
+            known.push_back((digest, list));
+        }
+        digest
+    }
+
+    /// Returns the heads behind a digest, if they are still remembered.
+    pub fn heads_of(&self, digest: &Hash) -> Option<Vec<HeadOf>> {
+        let known = locked(&self.heads);
+        let found = known.iter().rev().find(|(held, _)| held == digest);
+        found.map(|(_, list)| list.clone())
+    }
+
+    /// Returns the bytes of an entry that stands under a checkpoint held here.
+    ///
+    /// # Errors
+    /// The store is damaged or the disk failed.
+    pub fn entry(&self, department: &DepartmentId, index: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
+        let stores = locked(&self.stores);
+        match stores.files(department) {
+            Some(files) if index < files.exported().size => files.entry(index),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns a file of the export of a log: checkpoint, tile or bundle.
+    ///
+    /// # Errors
+    /// The store is damaged or the disk failed.
+    pub fn export_file(
+        &self,
+        department: &DepartmentId,
+        path: &ExportPath,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let stores = locked(&self.stores);
+        stores
+            .files(department)
+            .map_or(Ok(None), |files| files.read(path))
+    }
+
+    /// Returns the media type of a part if a department belongs to the audience of an event that commits to it.
+    pub fn may_read_part(
+        &self,
+        department: &DepartmentId,
+        commit: &Hash,
+        reader: &DepartmentId,
+    ) -> Option<String> {
+        let index = locked(&self.part_index);
+        let infos = index.get(&(department.clone(), *commit))?;
+        infos
+            .iter()
+            .find(|info| info.audience.includes(reader))
+            .map(|info| info.media_type.clone())
+    }
+
+    /// Hands a submission to the owner; `None` when too much waits already.
+    pub fn submit(&self, submission: Submission) -> bool {
+        self.mailbox.offer(Message::Submit(Box::new(submission)))
+    }
+
+    /// Hands a request to the drafts box to the owner; `None` when too much waits already.
+    pub fn drafts(&self, request: BoxRequest) -> Option<oneshot::Receiver<Result<BoxAnswer, DraftError>>> {
+        let (answer, receiver) = oneshot::channel();
+        let message = Message::Drafts {
+            request: Box::new(request),
+            answer,
+        };
+        self.mailbox.offer(message).then_some(receiver)
+    }
+}

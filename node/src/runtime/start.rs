@@ -1,0 +1,467 @@
+//! Starting a node: open and cross-check the stores, feed what they hold to the replica, ask peers, sign, serve; and stopping it.
+
+use super::mailbox::{Asked, Mailbox, Message, mailbox};
+use super::owner::{Next, Owner, describe};
+use super::shared::{Shared, Stores, locked};
+use super::verify::Workers;
+use crate::bus::{Bus, Inbound, Inbox};
+use crate::clock::{Clock, ClockError};
+use crate::config::Settings;
+use crate::drafts::DraftsBox;
+use crate::keyring::{Keyring, KeyringError, first_origin};
+use crate::store::{DataDir, LogFiles, OwnStore, Parts, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tally_ledger::authority::{Registry, RegistryError};
+use tally_ledger::checkpoint::sign_checkpoint;
+use tally_ledger::replica::{Input, Replica};
+use tally_schemas::genesis::Genesis;
+use tally_schemas::id::{DepartmentId, NodeId, Origin};
+use tally_schemas::limits::{BATCH_MAX, GENESIS_BYTES_MAX};
+use tally_schemas::question::Question;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The genesis note cannot be read.
+    #[error("cannot read the genesis note {}", path.display())]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The genesis founds nothing.
+    #[error("the genesis note founds nothing")]
+    Registry(#[from] RegistryError),
+    /// A key cannot be used.
+    #[error("a key of the node cannot be used")]
+    Keyring(#[from] KeyringError),
+    /// The clock cannot be used.
+    #[error("the clock cannot be used")]
+    Clock(#[from] ClockError),
+    /// A store refuses to open.
+    #[error("a store of the node cannot be opened")]
+    Store(#[from] StoreError),
+    /// The configuration and the genesis contradict each other.
+    #[error("{0}")]
+    Contradiction(String),
+    /// The operating system gave no thread.
+    #[error("the operating system gave no thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Entries of a log as its store kept them, with the newest checkpoint.
+struct Kept {
+    origin: Origin,
+    entries: Vec<Vec<u8>>,
+    checkpoint: Vec<u8>,
+}
+
+/// What the configuration and the files of a node amount to, before anything is opened for writing.
+struct Prepared {
+    genesis: Vec<u8>,
+    registry: Registry,
+    keyring: Keyring,
+    peers: Vec<NodeId>,
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    shared: Arc<Shared>,
+    mailbox: Mailbox,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Checks configuration, genesis and keys of a node without opening its stores.
+///
+/// # Errors
+/// The first thing that does not fit.
+pub fn check(settings: &Settings) -> Result<Genesis, StartError> {
+    Ok(prepare(settings)?.registry.genesis().clone())
+}
+
+fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
+    let io = |source| StartError::Genesis {
+        path: settings.genesis.clone(),
+        source,
+    };
+    let length = std::fs::metadata(&settings.genesis).map_err(io)?.len();
+    if length > GENESIS_BYTES_MAX as u64 {
+        return Err(io(std::io::Error::other(format!(
+            "{length} bytes, expected at most {GENESIS_BYTES_MAX}"
+        ))));
+    }
+    let genesis = std::fs::read(&settings.genesis).map_err(io)?;
+    let registry = Registry::found(&genesis)?;
+    let keyring = Keyring::open(settings, registry.federation())?;
+    let contradiction = |why: String| Err(StartError::Contradiction(why));
+    let founding = registry.genesis();
+    if settings.trial != founding.trial {
+        return contradiction(format!(
+            "the configuration says trial = {}, the genesis of {} says {}",
+            settings.trial,
+            registry.federation(),
+            founding.trial
+        ));
+    }
+    let record = founding.nodes.iter().find(|node| node.id == settings.node);
+    match record {
+        None => {
+            return contradiction(format!(
+                "node {} is not in the genesis of {}",
+                settings.node,
+                registry.federation()
+            ));
+        }
+        Some(record) if record.transport_key != *keyring.transport.public_key().as_bytes() => {
+            return contradiction(format!(
+                "the transport key of {} is not the one in the genesis",
+                settings.node
+            ));
+        }
+        Some(_) => {}
+    }
+    for department in &founding.departments {
+        let key = keyring.logs.get(&department.id);
+        match key {
+            Some(_) if department.node != settings.node => {
+                return contradiction(format!(
+                    "the configuration has a log key of {}, which the genesis gives to node {}",
+                    department.id, department.node
+                ));
+            }
+            Some(key) if *key.public_key().as_bytes() != department.log_key => {
+                return contradiction(format!(
+                    "the log key of {} is not the one in the genesis",
+                    department.id
+                ));
+            }
+            None if department.node == settings.node => {
+                return contradiction(format!(
+                    "the genesis gives {} to this node, but keys.logs has no key for it",
+                    department.id
+                ));
+            }
+            _ => {}
+        }
+    }
+    let peers = founding
+        .nodes
+        .iter()
+        .map(|node| node.id.clone())
+        .filter(|node| *node != settings.node)
+        .collect();
+    Ok(Prepared {
+        genesis,
+        registry,
+        keyring,
+        peers,
+    })
+}
+
+impl Node {
+    /// Starts a node; it joins the bus through `join`. It takes writes once everything it holds is resolved.
+    ///
+    /// # Errors
+    /// Configuration, genesis, keys or stores that do not fit; nothing was signed then.
+    pub fn start<B: Bus + 'static>(
+        settings: &Settings,
+        clock: Clock,
+        join: impl FnOnce(Inbox) -> B,
+    ) -> Result<Self, StartError> {
+        let Prepared {
+            genesis,
+            registry,
+            keyring,
+            peers,
+        } = prepare(settings)?;
+        let data = DataDir::open(&settings.data)?;
+        let mut stores = Stores::default();
+        let mut kept = Vec::new();
+        let mut boxes = BTreeMap::new();
+        for department in keyring.logs.keys() {
+            let origin = first_origin(registry.federation(), department);
+            let (store, log) = open_own(&data, &origin)?;
+            boxes.insert(department.clone(), DraftsBox::load(store.log.as_ref())?);
+            if let Some((damage, place)) = &store.set_aside {
+                tracing::warn!(%damage, place = %place.display(), "damaged files were set aside and are written again");
+            }
+            stores.own.insert(department.clone(), store);
+            kept.push(log);
+        }
+        let hosted: BTreeSet<DepartmentId> = keyring.logs.keys().cloned().collect();
+        for origin in replica_origins(&data, &registry, &hosted)? {
+            let (files, log) = open_replica(&data, &origin)?;
+            stores.replicas.insert(origin.department.clone(), files);
+            kept.push(log);
+        }
+        let replica = Replica::found(&genesis, hosted)?;
+        let (mailbox, letters) = mailbox();
+        let shared = Arc::new(Shared::new(
+            settings.node.clone(),
+            clock,
+            genesis,
+            Parts::new(&data),
+            replica,
+            stores,
+            mailbox.clone(),
+        ));
+        let workers = Workers::start(&mailbox).map_err(StartError::Thread)?;
+        let bus = join(inbox(mailbox.clone()));
+        let owner = Owner::new(
+            shared.clone(),
+            letters,
+            Box::new(bus),
+            keyring,
+            data,
+            workers,
+            boxes,
+            peers,
+        );
+        let ask_peers = settings.ask_peers;
+        let thread = std::thread::Builder::new()
+            .name(format!("node-{}", settings.node))
+            .spawn(move || run(owner, kept, ask_peers))
+            .map_err(StartError::Thread)?;
+        Ok(Self {
+            shared,
+            mailbox,
+            thread: Some(thread),
+        })
+    }
+
+    /// Returns the side that handlers read.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Tells the node that its clock was set.
+    pub fn wake(&self) {
+        self.mailbox.push(Message::Wake);
+    }
+
+    /// Stops the node: what is under way is finished, everyone who waits gets an answer, the stores are closed.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.mailbox.push(Message::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(node = %self.shared.node, "the owner of the replica panicked");
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.end();
+        }
+    }
+}
+
+impl std::fmt::Debug for Mailbox {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Mailbox")
+    }
+}
+
+/// Takes from the bus what there is room for; the bus may lose the rest.
+fn inbox(mailbox: Mailbox) -> Inbox {
+    Arc::new(move |inbound| {
+        let message = match inbound {
+            Inbound::Frame(frame) => Message::Frame(frame),
+            Inbound::Question { bytes, answer } => Message::Question { bytes, answer },
+        };
+        let _lost = mailbox.offer(message);
+    })
+}
+
+/// Opens the store of an own log, or creates it where there was never one.
+fn open_own(data: &DataDir, origin: &Origin) -> Result<(OwnStore, Kept), StoreError> {
+    let traces = [
+        data.own_log(origin),
+        data.signing_lock(origin),
+        data.log_files(origin),
+    ];
+    if !traces.iter().any(|path| path.exists()) {
+        drop(OwnStore::create(data, origin)?);
+    }
+    let mut entries = Vec::new();
+    let store = OwnStore::open(data, origin, &mut |_, entry| entries.push(entry.to_vec()))?;
+    let kept = Kept {
+        origin: origin.clone(),
+        entries,
+        checkpoint: store.files.checkpoint().unwrap_or_default().to_vec(),
+    };
+    Ok((store, kept))
+}
+
+/// Opens the files of another log; damaged ones are set aside and fetched again from peers.
+fn open_replica(data: &DataDir, origin: &Origin) -> Result<(LogFiles, Kept), StoreError> {
+    let mut entries = Vec::new();
+    let files = match LogFiles::open(data, origin, &mut |_, entry| entries.push(entry.to_vec())) {
+        Err(StoreError::Damaged(damage)) => {
+            let place = LogFiles::set_aside(data, origin)?;
+            tracing::warn!(%damage, ?place, "damaged files of another log were set aside and are fetched again");
+            entries.clear();
+            LogFiles::open(data, origin, &mut |_, entry| entries.push(entry.to_vec()))?
+        }
+        outcome => outcome?,
+    };
+    let kept = Kept {
+        origin: origin.clone(),
+        entries,
+        checkpoint: files.checkpoint().unwrap_or_default().to_vec(),
+    };
+    Ok((files, kept))
+}
+
+/// Lists the logs of others that were kept before, founding members' or later ones'.
+fn replica_origins(
+    data: &DataDir,
+    registry: &Registry,
+    hosted: &BTreeSet<DepartmentId>,
+) -> Result<Vec<Origin>, StoreError> {
+    let mut found = BTreeSet::new();
+    for folder in ["logs", "ahead"] {
+        for name in crate::store::durable::names_in(&data.root().join(folder))? {
+            let Some((department, epoch)) = name.rsplit_once('-') else {
+                continue;
+            };
+            let (Ok(department), "1") = (DepartmentId::parse(department), epoch) else {
+                continue;
+            };
+            if !hosted.contains(&department) {
+                found.insert(first_origin(registry.federation(), &department));
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn run(mut owner: Owner, kept: Vec<Kept>, ask_peers: std::time::Duration) {
+    if start_up(&mut owner, kept, ask_peers) == Next::Go {
+        owner.serve();
+    }
+    owner.close();
+}
+
+/// Restores, asks, signs. A stop on the way ends it.
+fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: std::time::Duration) -> Next {
+    owner
+        .shared
+        .set_reasons(vec!["starting: what the disk holds is checked".to_owned()]);
+    let own: Vec<(Origin, u64)> = kept
+        .iter()
+        .filter(|log| owner.boxes.contains_key(&log.origin.department))
+        .map(|log| (log.origin.clone(), log.entries.len() as u64))
+        .collect();
+    for log in kept {
+        restore(owner, log);
+    }
+    while owner.has_unchecked_jobs() {
+        if owner.turn() == Next::Stop {
+            return Next::Stop;
+        }
+    }
+    owner
+        .shared
+        .set_reasons(vec!["starting: peers are asked for the own logs".to_owned()]);
+    for (origin, size) in &own {
+        let question = Question::Range {
+            origin: origin.clone(),
+            start: *size,
+        };
+        for node in owner.peers.clone() {
+            if owner.ask(&node, &question, Asked::OwnHead(node.clone(), origin.clone())) {
+                owner.own_heads_missing.insert((node, origin.clone()));
+            }
+        }
+    }
+    let started = Instant::now();
+    while !owner.own_heads_missing.is_empty() && started.elapsed() < ask_peers {
+        if owner.turn() == Next::Stop {
+            return Next::Stop;
+        }
+    }
+    sign_tails(owner);
+    Next::Go
+}
+
+fn restore(owner: &mut Owner, log: Kept) {
+    let now = owner.shared.clock.now();
+    let mut entries = log.entries.into_iter();
+    loop {
+        let chunk: Vec<Vec<u8>> = entries.by_ref().take(BATCH_MAX).collect();
+        let is_last = entries.len() == 0;
+        let checkpoint = if is_last {
+            log.checkpoint.clone()
+        } else {
+            Vec::new()
+        };
+        owner.cycle(
+            now,
+            vec![Input::Restored {
+                origin: log.origin.clone(),
+                entries: chunk,
+                checkpoint,
+            }],
+        );
+        if is_last {
+            return;
+        }
+    }
+}
+
+/// Signs what was durable when the node ended but not signed any more.
+fn sign_tails(owner: &mut Owner) {
+    let shared = owner.shared.clone();
+    let failed = shared.view(|replica| replica.failure().is_some());
+    if failed {
+        return;
+    }
+    let mut signed = Vec::new();
+    let mut failures = Vec::new();
+    {
+        let mut stores = locked(&shared.stores);
+        for (department, store) in &mut stores.own {
+            let tail = store.tail;
+            if tail.size == store.files.exported().size {
+                continue;
+            }
+            let Some(key) = owner.keyring.logs.get(department) else {
+                continue;
+            };
+            let origin = store.files.origin().clone();
+            let outcome = store.lock.advance(tail).and_then(|()| {
+                let checkpoint = sign_checkpoint(&origin, tail, key).to_bytes();
+                store.publish(&checkpoint).map(|()| checkpoint)
+            });
+            match outcome {
+                Ok(checkpoint) => signed.push(Input::Restored {
+                    origin,
+                    entries: Vec::new(),
+                    checkpoint,
+                }),
+                Err(error) => failures.push(describe(&error)),
+            }
+        }
+    }
+    let now = shared.clock.now();
+    for why in failures {
+        signed.push(Input::PersistFailed { token: u64::MAX, why });
+    }
+    if !signed.is_empty() {
+        owner.cycle(now, signed);
+    }
+}
