@@ -5,9 +5,11 @@ use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::session::{Connection, Session};
 use crate::draft::assemble::Part;
+use crate::node::NodeError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use tally_ledger::crypto::{commitment, event_id};
 use tally_schemas::api::{PartBody, SubmitAnswer, SubmitBody};
 use tally_schemas::event::Event;
@@ -15,6 +17,11 @@ use tally_schemas::event::personal::find_in_event;
 use tally_schemas::id::{EventId, Hash, Origin};
 use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
 use tally_schemas::note::Note;
+
+/// How long an entry that is said to be recorded may take to be readable.
+const READABLE_WITHIN: Duration = Duration::from_secs(10);
+/// How often it is asked for.
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
 pub(super) fn run(arguments: &SubmitArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
@@ -62,13 +69,33 @@ pub(super) fn submit(connection: &Connection, note: &Note, body: &SubmitBody) ->
     let answer: SubmitAnswer = connection.node.submit(body)?;
     let event = event_id(&note.text);
     let origin = Origin::parse(&answer.origin)?;
-    let entry = connection.node.entry(&origin.department, answer.index)?;
+    let entry = entry_of(connection, &origin, answer.index, &event)?;
     let proven = connection.trust.prove(&event, &entry, answer.proof.as_bytes())?;
     Ok(Recorded {
         event,
         origin: proven.entry.header.origin.clone(),
         index: proven.entry.header.index,
     })
+}
+
+/// Fetches the entry that a proof is about. An entry that was only just recorded may take a moment to be readable.
+fn entry_of(connection: &Connection, origin: &Origin, index: u64, event: &EventId) -> Outcome<Vec<u8>> {
+    let end = Instant::now() + READABLE_WITHIN;
+    loop {
+        match connection.node.entry(&origin.department, index) {
+            Err(NodeError::Refused { status: 404, .. }) if Instant::now() < end => {
+                std::thread::sleep(ASK_EVERY);
+            }
+            Err(NodeError::Refused { status: 404, .. }) => {
+                return Err(Failure::unavailable("error.recorded-unproven")
+                    .with("index", index)
+                    .with("department", &origin.department)
+                    .with("event", event)
+                    .hint("hint.recorded-unproven"));
+            }
+            other => return Ok(other?),
+        }
+    }
 }
 
 /// Says that an event was recorded.

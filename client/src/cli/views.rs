@@ -277,7 +277,10 @@ pub(super) fn inbox(arguments: &InboxArguments, session: &Session, output: &mut 
     };
     let answer: Answer = connection.node.read(&with_query(api::path::INBOX, &query))?;
     let texts = output.texts;
-    let (owed, awaited) = (rows_of(&answer.data, "owed"), rows_of(&answer.data, "awaited"));
+    let (owed, awaited) = (
+        rows_of(&answer.data, "owed"),
+        list_of(member(&answer.data, &["awaited"])).collect::<Vec<_>>(),
+    );
     if owed.is_empty() {
         output.line(texts.say("ui.inbox-empty"));
     } else {
