@@ -8,7 +8,7 @@ use super::table::{Effect, Stage, Table, Who};
 use super::table_of;
 use super::verdict::{self, Allowed, Place};
 use crate::authority::{Registry, Void};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tally_schemas::event::{Event, EventKind};
 use tally_schemas::id::{CaseId, EventId, Hash, OfficerId};
@@ -332,58 +332,81 @@ fn missing_right(entry: &CaseEntry, allowed: &Allowed, registry: &Registry, judg
 
 /// Folds a set of judged entries under a registry version.
 fn fold(set: &[&(CaseEntry, Result<Allowed, Void>)], registry: &Registry, version: u64) -> Option<CaseState> {
-    let mut waiting: Vec<(&CaseEntry, &Allowed)> = Vec::new();
+    let mut waiting = Waiting::default();
     let mut state = None;
     for (entry, verdict) in set {
         let Ok(allowed) = verdict else { continue };
         if rights_hold(entry, allowed, registry, version) {
-            waiting.push((entry, allowed));
+            waiting.push(entry, allowed);
         } else if entry.kind.opens_case() && state.is_none() {
             // An opening whose right was taken leaves its items at the start, so that what followed is shown overtaken.
             state = verdict::open(entry.kind, &entry.event, entry.entry.event).ok();
         }
     }
-    while let Some(place) = next_place(&waiting) {
-        let (entry, allowed) = waiting.swap_remove(place);
+    waiting.sort();
+    while let Some((entry, allowed)) = waiting.take_next() {
         state = apply(state, entry, allowed);
     }
     state
 }
 
-/// Chooses what is applied next: nothing waiting lies in its past, no concurrent row puts another first; then the least
-/// by (role order, leaf hash). When rows and past form a circle, the rows give way.
-fn next_place(waiting: &[(&CaseEntry, &Allowed)]) -> Option<usize> {
-    let heads: Vec<usize> = (0..waiting.len())
-        .filter(|place| {
-            waiting
-                .get(*place)
-                .is_some_and(|(entry, _)| !waiting.iter().any(|(other, _)| other.precedes(entry)))
-        })
-        .collect();
-    let first_by_rows = |place: &usize| {
-        let Some((entry, allowed)) = waiting.get(*place) else {
+/// What waits to be applied, by log and position: only the first of each log can have nothing waiting in its past.
+#[derive(Default)]
+struct Waiting<'a> {
+    logs: BTreeMap<LogNo, VecDeque<(&'a CaseEntry, &'a Allowed)>>,
+}
+
+impl<'a> Waiting<'a> {
+    fn push(&mut self, entry: &'a CaseEntry, allowed: &'a Allowed) {
+        self.logs
+            .entry(entry.log)
+            .or_default()
+            .push_back((entry, allowed));
+    }
+
+    fn sort(&mut self) {
+        for log in self.logs.values_mut() {
+            log.make_contiguous().sort_by_key(|(entry, _)| entry.entry.index);
+        }
+    }
+
+    fn firsts(&self) -> impl Iterator<Item = (&'a CaseEntry, &'a Allowed)> {
+        self.logs.values().filter_map(|log| log.front().copied())
+    }
+
+    /// Takes what is applied next: nothing waiting lies in its past, no concurrent row puts another first; then the least
+    /// by (role order, leaf hash). When rows and past form a circle, the rows give way.
+    fn take_next(&mut self) -> Option<(&'a CaseEntry, &'a Allowed)> {
+        // What precedes an entry in another log is preceded by the first that waits there.
+        let heads: Vec<(&CaseEntry, &Allowed)> = self
+            .firsts()
+            .filter(|(entry, _)| !self.firsts().any(|(other, _)| other.precedes(entry)))
+            .collect();
+        let order = |(entry, _): &&(&CaseEntry, &Allowed)| (role_order(entry.kind), entry.leaf);
+        let free = heads
+            .iter()
+            .filter(|(entry, allowed)| !self.puts_another_first(entry, allowed));
+        let (next, _) = free
+            .min_by_key(order)
+            .or_else(|| heads.iter().min_by_key(order))?;
+        self.logs.get_mut(&next.log)?.pop_front()
+    }
+
+    /// Says whether a row puts anything that waits, concurrent on a shared item, before an entry.
+    fn puts_another_first(&self, entry: &CaseEntry, allowed: &Allowed) -> bool {
+        let Some(table) = table_of(entry.kind.case_kind()) else {
             return false;
         };
-        let table = table_of(entry.kind.case_kind());
-        !waiting.iter().any(|(other, theirs)| {
+        if !table.pairs.iter().any(|row| row.second == entry.kind) {
+            return false;
+        }
+        self.logs.values().flatten().any(|(other, theirs)| {
             let concurrent = !other.precedes(entry) && !entry.precedes(other) && other.leaf != entry.leaf;
             concurrent
-                && table.is_some_and(|table| table.puts_first(other.kind, entry.kind))
+                && table.puts_first(other.kind, entry.kind)
                 && theirs.items.iter().any(|item| allowed.items.contains(item))
         })
-    };
-    let order = |place: &usize| {
-        waiting
-            .get(*place)
-            .map(|(entry, _)| (role_order(entry.kind), entry.leaf))
-    };
-    let free: Vec<usize> = heads
-        .iter()
-        .copied()
-        .filter(|place| first_by_rows(place))
-        .collect();
-    let choice = if free.is_empty() { heads } else { free };
-    choice.into_iter().min_by_key(order)
+    }
 }
 
 /// Returns the place of a kind in the role order: who its rule names first.

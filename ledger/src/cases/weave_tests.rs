@@ -1,8 +1,11 @@
 //! Whole runs of officers who know more or less of each other: one state whatever arrives first, nothing voided that its
 //! author was allowed to do, and no answer, delivery or use overtaken.
 
-use super::fold::{CaseEntry, CaseFold, Vector};
+use super::fold::{self, CaseEntry, CaseFold, Vector, role_order};
+use super::state::CaseState;
+use super::table_of;
 use super::table_tests::{STANDS, drafts, openings};
+use super::verdict::Allowed;
 use crate::fixture::{Play, department};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -107,6 +110,43 @@ impl Run {
     }
 }
 
+/// Folds literally as the design says, step by step over everything that waits.
+fn literally(fold: &CaseFold) -> CaseState {
+    let mut waiting: Vec<(&CaseEntry, &Allowed)> = fold
+        .entries()
+        .iter()
+        .map(|(entry, verdict)| (entry, verdict.as_ref().unwrap()))
+        .collect();
+    let mut state = None;
+    while !waiting.is_empty() {
+        let concurrent = |x: &CaseEntry, y: &CaseEntry| x.leaf != y.leaf && !x.precedes(y) && !y.precedes(x);
+        let heads: Vec<usize> = (0..waiting.len())
+            .filter(|x| !waiting.iter().any(|(y, _)| y.precedes(waiting[*x].0)))
+            .collect();
+        let free: Vec<usize> = heads
+            .iter()
+            .copied()
+            .filter(|x| {
+                let (x, of_x) = waiting[*x];
+                let table = table_of(x.kind.case_kind()).unwrap();
+                !waiting.iter().any(|(y, of_y)| {
+                    concurrent(x, y)
+                        && table.puts_first(y.kind, x.kind)
+                        && of_y.items.iter().any(|item| of_x.items.contains(item))
+                })
+            })
+            .collect();
+        let from = if free.is_empty() { heads } else { free };
+        let next = from
+            .into_iter()
+            .min_by_key(|x| (role_order(waiting[*x].0.kind), waiting[*x].0.leaf))
+            .unwrap();
+        let (entry, allowed) = waiting.remove(next);
+        state = fold::apply(state, entry, allowed);
+    }
+    state.unwrap()
+}
+
 fn check(kind: CaseKind, opening: usize, steps: &[(usize, usize, usize)]) -> Result<(), TestCaseError> {
     let mut run = Run::new(kind, opening);
     for (who, what, pick) in steps {
@@ -125,6 +165,10 @@ fn check(kind: CaseKind, opening: usize, steps: &[(usize, usize, usize)]) -> Res
     for (entry, verdict) in as_recorded.entries() {
         prop_assert!(verdict.is_ok(), "{} is void: {:?}", entry.kind.as_str(), verdict);
     }
+    prop_assert_eq!(
+        bytes(&as_recorded),
+        literally(&as_recorded).to_json().to_canonical()
+    );
     for fact in &as_recorded.state().unwrap().facts {
         let stands = !STANDS.contains(&fact.kind) || fact.overtaken.is_empty();
         let acts: Vec<String> = as_recorded
