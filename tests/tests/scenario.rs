@@ -5,16 +5,21 @@
 mod in_process;
 
 use in_process::InProcess;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tally_client::federation::{Plan, found};
 use tally_client::keystore::{Passphrase, new_seed};
 use tally_client::play::{KeyFolder, Play, Progress, Report, Scenario, ScenarioFolder};
-use tally_ledger::cases::{CaseState, Reversal};
+use tally_ledger::cases::clocks::Limit;
+use tally_ledger::cases::source::AsOf;
+use tally_ledger::cases::{CaseState, Reversal, law, timing};
 use tally_ledger::replica::Alarm;
+use tally_ledger::rules::Status;
 use tally_schemas::event::EventKind;
 use tally_schemas::id::EventId;
+use tally_schemas::profile::ClockId;
 use tally_schemas::time::Timestamp;
 
 fn folder() -> PathBuf {
@@ -28,6 +33,7 @@ struct Seen {
     refused: Vec<String>,
     offline: bool,
     recorded_offline: usize,
+    shown: Vec<Value>,
 }
 
 impl Report for Seen {
@@ -39,6 +45,7 @@ impl Report for Seen {
             }
             Progress::Refused { refused, .. } => self.refused.push(refused.code.clone()),
             Progress::Node { state, .. } => self.offline = state.as_str() == "offline",
+            Progress::Shown(text) => self.shown.push(serde_json::from_str(text).unwrap()),
             _ => {}
         }
     }
@@ -60,6 +67,16 @@ impl Played {
     fn stages(&self, label: &str) -> Vec<&'static str> {
         let items = self.state(label).items.values();
         items.map(|item| item.stage.as_str()).collect()
+    }
+
+    /// Returns the answer's or review's clock of a case: its status, and whether lateness is excused.
+    fn clock(&self, label: &str, id: ClockId) -> (Status, bool) {
+        let world = self.federation.replica("annex").world();
+        let asof = AsOf::new(world, self.federation.now);
+        let timed = timing::of(self.state(label), &asof);
+        let found = timed.iter().find(|timed| timed.clock.limit == Limit::Clock(id));
+        let found = found.unwrap_or_else(|| panic!("{label} has no such clock: {timed:?}"));
+        (found.status.unwrap(), found.is_excused())
     }
 
     fn reversals(&self, label: &str) -> Vec<Reversal> {
@@ -157,12 +174,12 @@ fn requests_end_where_their_answers_lead() {
     for (label, stages) in [
         ("presale", vec!["active"]),
         ("match", vec!["active", "active"]),
-        ("subsidy", vec!["agreed"]),
+        ("subsidy", vec!["active"]),
         ("shops", vec!["agreed"]),
-        ("lowincome", vec!["agreed", "refused"]),
+        ("lowincome", vec!["active", "refused"]),
         ("rent", vec!["refused"]),
         ("card", vec!["refused"]),
-        ("household", vec!["agreed"]),
+        ("household", vec!["active"]),
         ("flow", vec!["agreed"]),
         ("couples", vec!["ended"]),
         ("merchant", vec!["active"]),
@@ -222,6 +239,71 @@ fn findings_and_tasks_end_as_told() {
 }
 
 #[test]
+fn lateness_is_derived_and_excused_only_by_the_authority() {
+    let played = played();
+    for (label, clock, late, excused) in [
+        ("presale", ClockId::RequestAnswerUnconditional, false, false),
+        ("match", ClockId::RequestAnswerConditional, false, false),
+        ("flow", ClockId::RequestAnswerConditional, false, false),
+        ("merchant", ClockId::RequestAnswerConditional, false, false),
+        ("lowincome", ClockId::RequestAnswerConditional, false, false),
+        ("subsidy", ClockId::RequestAnswerConditional, true, false),
+        ("shops", ClockId::RequestAnswerConditional, true, true),
+        ("permit", ClockId::CatalogueReview, false, false),
+        ("licence", ClockId::CatalogueReview, true, false),
+    ] {
+        let (status, is_excused) = played.clock(label, clock);
+        assert_eq!(
+            (status.is_late(), is_excused),
+            (late, excused),
+            "{label}: {status:?}"
+        );
+    }
+}
+
+#[test]
+fn an_improper_ground_on_paper_is_recorded_and_marked() {
+    let played = played();
+    let world = played.federation.replica("hall").world();
+    let asof = AsOf::new(world, played.federation.now);
+    let marks = law::flags_on(played.state("card"), played.labels["card-answer"], &asof);
+    let codes: Vec<&str> = marks.iter().map(|mark| mark.code).collect();
+    assert!(codes.contains(&"refusal-for-incomplete-materials"), "{codes:?}");
+    let proper = played.state("rent");
+    let answer = proper.facts_of(EventKind::RequestRefused).next().unwrap();
+    assert!(law::flags_on(proper, answer.entry.event, &asof).is_empty());
+}
+
+#[test]
+fn the_ending_shows_a_trail_what_is_overdue_and_an_inbox() {
+    let played = played();
+    let [trail, due, inbox] = &played.seen.shown[..] else {
+        panic!("{} views", played.seen.shown.len())
+    };
+    let reversed = rows(&trail["entries"]).filter(|entry| !entry["rightTaken"].is_null());
+    assert_eq!(reversed.count(), 1, "{trail:#}");
+    let overdue: Vec<&str> = rows(due).filter_map(|row| row["case"].as_str()).collect();
+    for label in ["t-start", "pension"] {
+        assert!(
+            overdue.contains(&played.labels[label].to_string().as_str()),
+            "{label}"
+        );
+    }
+    assert!(!overdue.contains(&played.labels["merchant"].to_string().as_str()));
+    let owed: Vec<&str> = rows(&inbox["owed"])
+        .filter_map(|row| row["case"].as_str())
+        .collect();
+    assert!(
+        owed.contains(&played.labels["pension"].to_string().as_str()),
+        "{inbox:#}"
+    );
+}
+
+fn rows(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().unwrap().iter()
+}
+
+#[test]
 fn an_act_done_after_its_right_was_taken_is_reversed_and_kept() {
     let played = played();
     let reversals = played.reversals("merchant");
@@ -240,10 +322,17 @@ fn an_act_done_after_its_right_was_taken_is_reversed_and_kept() {
 }
 
 #[test]
-fn those_without_authority_are_refused() {
+fn those_without_authority_and_new_acts_against_the_law_are_refused() {
     assert_eq!(
         played().seen.refused,
-        ["actor", "no-post", "no-post", "actor"],
+        [
+            "actor",
+            "no-post",
+            "entry-no-share",
+            "no-post",
+            "refusal-for-incomplete-materials",
+            "actor"
+        ],
         "the codes of all refusals, in order"
     );
 }

@@ -5,10 +5,13 @@ use std::path::Path;
 use tally_client::keystore;
 use tally_client::play::scenario::NodeState;
 use tally_client::play::{Refused, Submission, Submitted, Target, TargetError, View};
+use tally_ledger::cases::source::AsOf;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sha256};
+use tally_ledger::projection;
 use tally_ledger::replica::{Alarm, Input, Job, Output, Recorded, Refusal, Replica};
 use tally_schemas::id::{CaseId, DepartmentId, NamedHead, NodeId, Origin};
+use tally_schemas::json::Json;
 use tally_schemas::key_file::Sealed;
 use tally_schemas::time::Timestamp;
 
@@ -40,7 +43,8 @@ pub struct InProcess {
     nodes: Vec<Node>,
     keys: BTreeMap<DepartmentId, SigningKey>,
     registrar: DepartmentId,
-    now: Timestamp,
+    /// The clock of the federation.
+    pub now: Timestamp,
     replies: BTreeMap<u64, Result<Recorded, Box<Refusal>>>,
     ticket: u64,
     /// Everything that a node would show its operator.
@@ -348,7 +352,26 @@ impl Target for InProcess {
         }
     }
 
-    fn show(&mut self, _view: &View) -> Result<Option<String>, TargetError> {
-        Ok(None)
+    fn show(&mut self, view: &View) -> Result<Option<String>, TargetError> {
+        let at = self.host(&self.registrar.clone())?;
+        let world = self.nodes[at].replica.as_ref().unwrap().world();
+        let asof = AsOf::new(world, self.now);
+        let json = match view {
+            View::Trail(case) => {
+                let fold = world.case(case);
+                let fold = fold.ok_or_else(|| TargetError::Lacking(format!("case {case} is not open")))?;
+                projection::trail::of(fold, &asof).to_json()
+            }
+            View::Due { department, overdue } => Json::Array(
+                projection::due::running(&asof, department.as_ref(), *overdue)
+                    .iter()
+                    .map(projection::due::DueLine::to_json)
+                    .collect(),
+            ),
+            View::Inbox { department, post } => {
+                projection::inbox::of(department, Some(post), &asof).to_json()
+            }
+        };
+        Ok(Some(json.to_canonical()))
     }
 }
