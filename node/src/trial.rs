@@ -209,6 +209,23 @@ impl Trial {
         Ok(())
     }
 
+    /// Cuts the bus of a node that goes on serving its own departments, or joins it again.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn cut(&self, node: &NodeId, cut: bool) -> Result<(), TrialError> {
+        if !self.places().contains_key(node) {
+            return Err(TrialError::NoNode(node.clone()));
+        }
+        if cut {
+            self.net.cut(node);
+        } else {
+            self.net.mend(node);
+        }
+        tracing::info!(%node, cut, "bus");
+        Ok(())
+    }
+
     /// Stops every node.
     pub fn stop(&self) {
         for node in self.nodes().keys() {

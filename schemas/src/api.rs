@@ -74,7 +74,8 @@ pub mod path {
     pub const READY: &str = "/readyz";
     /// Sets the clock of a trial (POST, loopback).
     pub const TRIAL_CLOCK: &str = "/v1/trial/clock";
-    /// Takes a node of a trial off the bus and closes its stores, or brings it back (POST, loopback).
+    /// Takes a node of a trial off the bus and closes its stores (`offline`) or only cuts its bus (`cut`), or brings it back
+    /// (`online`, `joined`) (POST, loopback).
     pub const TRIAL_NODE: &str = "/v1/trial/nodes/{node}/{state}";
 }
 
@@ -432,6 +433,8 @@ pub struct LogBody {
     /// Why ingest stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
+    /// How many acts addressed to the department its log does not show as received yet.
+    pub unreceived: u64,
     /// Whether this node writes it.
     pub own: bool,
 }

@@ -36,6 +36,7 @@ pub(super) async fn logs(State(api): State<Api>) -> Result<Json<Answer<Vec<LogBo
                     .map(|checkpoint| checkpoint.head().size),
                 waits: number.and_then(|number| world.waits_for(number)),
                 stopped: log.stopped.clone(),
+                unreceived: world.unreceived(department).len() as u64,
                 own: replica.hosted().contains(department),
             }
         });

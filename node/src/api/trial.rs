@@ -58,10 +58,12 @@ pub(super) async fn node(
         let outcome = match state.as_str() {
             "offline" => trial.offline(&node),
             "online" => trial.online(&node),
+            "cut" => trial.cut(&node, true),
+            "joined" => trial.cut(&node, false),
             other => {
                 return Err(ApiError::not_found(
                     "state",
-                    format!("{other:?} is neither offline nor online"),
+                    format!("{other:?} is none of offline, online, cut and joined"),
                 ));
             }
         };
