@@ -5,13 +5,16 @@ use crate::api::{self, Api, Slot};
 use crate::bus::embedded::EmbeddedNet;
 use crate::clock::{Clock, ClockError};
 use crate::config::{ConfigError, Settings};
-use crate::runtime::{Node, StartError, check};
+use crate::runtime::{Node, Reached, StartError, check};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tally_schemas::id::NodeId;
 use tally_schemas::time::Timestamp;
+
+/// How often nodes are asked where they stand before the clock is set.
+const SETTLE_ROUNDS_MAX: usize = 200;
 
 /// Why a trial does not run.
 #[derive(Debug, thiserror::Error)]
@@ -151,14 +154,17 @@ impl Trial {
 
     /// Sets the clock of all nodes; they notice at once.
     ///
+    /// What was under way is finished at the old time first: an arrival that is only noticed after the step would carry the new date.
+    ///
     /// # Errors
     /// A time before the one set last, or a file that cannot be written.
     pub fn set_clock(&self, now: Timestamp) -> Result<(), ClockError> {
+        let places = self.places();
+        let nodes: Vec<&Node> = places.values().filter_map(|place| place.node.as_ref()).collect();
+        settle(&nodes);
         self.clock.set(now)?;
-        for place in self.places().values() {
-            if let Some(node) = &place.node {
-                node.wake();
-            }
+        for node in nodes {
+            node.wake();
         }
         Ok(())
     }
@@ -234,6 +240,20 @@ impl Trial {
             }
         }
     }
+}
+
+/// Waits until nothing moves between nodes any more.
+fn settle(nodes: &[&Node]) {
+    let mut before: Vec<Option<Reached>> = Vec::new();
+    for _ in 0..SETTLE_ROUNDS_MAX {
+        let reached: Vec<Option<Reached>> = nodes.iter().map(|node| node.settle()).collect();
+        let is_busy = reached.iter().flatten().any(|reached| reached.is_busy);
+        if !is_busy && reached == before {
+            return;
+        }
+        before = reached;
+    }
+    tracing::warn!("the nodes of the trial still move while its clock is set");
 }
 
 fn config_files(folder: &Path) -> Result<Vec<PathBuf>, TrialError> {

@@ -47,6 +47,15 @@ pub(crate) enum Asked {
     Part(DepartmentId, Hash),
 }
 
+/// Where a node stands after it let time pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// The digest of its heads.
+    pub(crate) heads: Hash,
+    /// Whether messages or signatures still wait.
+    pub(crate) is_busy: bool,
+}
+
 /// A message to the owner.
 pub(crate) enum Message {
     Submit(Box<Submission>),
@@ -66,6 +75,8 @@ pub(crate) enum Message {
     Verified(Vec<CheckResult>),
     /// The clock was set.
     Wake,
+    /// Let time pass as it is, and say what was reached: for a trial, before its clock is set.
+    Settle(Sender<Reached>),
     Stop,
 }
 
@@ -97,6 +108,11 @@ impl Mailbox {
     /// Delivers a message from outside; says whether there was room for it.
     pub(crate) fn offer(&self, message: Message) -> bool {
         self.waiting.load(Ordering::Relaxed) < WAITING_MAX && self.push(message)
+    }
+
+    /// Returns how many messages wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Delivers a message that must not be lost: results of work that the owner itself gave out, and orders to it.

@@ -11,6 +11,7 @@ mod start;
 mod submission;
 mod verify;
 
+pub(crate) use mailbox::Reached;
 pub use mailbox::{Submission, SubmitResult, WAITING_MAX};
 pub(crate) use owner::{describe, refusal_body};
 pub(crate) use parts::CLOCK_SKEW_MS;

@@ -1,6 +1,6 @@
 //! The thread that owns the replica: takes messages, hands inputs in, executes outputs in order.
 
-use super::mailbox::{Asked, Letters, Message, Submission, SubmitResult};
+use super::mailbox::{Asked, Letters, Message, Reached, Submission, SubmitResult};
 use super::parts::PartsWatch;
 use super::shared::{Change, Shared, locked};
 use super::submission::stopping;
@@ -140,6 +140,12 @@ impl Owner {
         drop(self.bus);
         drop(self.workers);
         let mut stores = locked(&self.shared.stores);
+        if let Err(error) = stores.settle_all() {
+            tracing::error!(
+                error = describe(&error),
+                "the files of the logs were not completed; the next start does it"
+            );
+        }
         for (department, store) in std::mem::take(&mut stores.own) {
             if let Err(error) = store.log.close() {
                 tracing::error!(%department, %error, "the log could not be closed cleanly; nothing acknowledged is lost");
@@ -156,6 +162,7 @@ impl Owner {
         let mut wake = until_tick.is_zero();
         let mut wait = until_tick;
         let mut taken = 0;
+        let mut settling = Vec::new();
         let mut first: Option<Instant> = None;
         while taken < CYCLE_MESSAGES_MAX {
             let message = match self.letters.next(wait) {
@@ -173,6 +180,11 @@ impl Owner {
                     break;
                 }
                 Message::Wake => wake = true,
+                Message::Settle(answer) => {
+                    wake = true;
+                    settling.push(answer);
+                    break;
+                }
                 other => self.take(other, &mut inputs),
             }
             let since = first.get_or_insert_with(Instant::now).elapsed();
@@ -189,7 +201,17 @@ impl Owner {
         if !inputs.is_empty() {
             self.cycle(reading.now, inputs);
         }
+        for answer in settling {
+            let heads = self
+                .shared
+                .view(|replica| self.shared.heads_digest(replica.world()));
+            let is_busy = self.unchecked_jobs > 0 || self.shared.mailbox.waiting() > 0;
+            let _gone = answer.send(Reached { heads, is_busy });
+        }
         if ticks && self.is_ready {
+            if taken == 0 {
+                self.settle_files();
+            }
             self.report_health();
             self.fetch_parts();
             if self.last_heads.elapsed() >= HEADS_EVERY {
@@ -198,6 +220,17 @@ impl Owner {
             }
         }
         next
+    }
+
+    /// Completes the files of the logs while nobody waits.
+    fn settle_files(&mut self) {
+        let outcome = locked(&self.shared.stores).settle_all();
+        if let Err(error) = outcome {
+            let why = describe(&error);
+            self.shared
+                .alarm(&format!("the files of the logs could not be completed: {why}"));
+            self.store_failure.get_or_insert(why);
+        }
     }
 
     /// Turns a message into inputs, or handles it here.
@@ -215,7 +248,7 @@ impl Owner {
                 self.unchecked_jobs = self.unchecked_jobs.saturating_sub(results.len());
                 inputs.push(Input::Verified(results));
             }
-            Message::Wake | Message::Stop => {}
+            Message::Wake | Message::Settle(_) | Message::Stop => {}
         }
     }
 
@@ -616,23 +649,20 @@ impl Owner {
     }
 
     fn answer_range(&self, origin: &Origin, start: u64) -> Answer {
+        let department = &origin.department;
+        let size = self.shared.checkpoint_size(department);
         let stores = locked(&self.shared.stores);
-        let files = stores
-            .files(&origin.department)
-            .filter(|files| files.origin() == origin);
-        let Some(files) = files else {
+        if stores.origin(department) != Some(origin) {
             return Answer::Nothing;
-        };
-        let size = files.exported().size;
+        }
         let start = start.min(size);
         let count = (size - start).min(BATCH_ENTRIES_MAX as u64);
-        let entries = match files.range(start, count, RANGE_BYTES_MAX) {
+        let entries = match stores.range(department, start, count, RANGE_BYTES_MAX) {
             Ok(entries) => entries,
             Err(error) => {
-                self.shared.alarm(&format!(
-                    "a range of {origin} cannot be read: {}",
-                    describe(&error)
-                ));
+                let why = describe(&error);
+                self.shared
+                    .alarm(&format!("a range of {origin} cannot be read: {why}"));
                 return Answer::Nothing;
             }
         };

@@ -14,7 +14,7 @@ use tally_ledger::replica::Replica;
 use tally_ledger::world::World;
 use tally_schemas::api::HeadOf;
 use tally_schemas::event::Audience;
-use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId, Origin};
 use tally_schemas::tile::ExportPath;
 use tokio::sync::{broadcast, oneshot};
 
@@ -33,12 +33,64 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    /// Returns the files of a log.
-    pub(crate) fn files(&self, department: &DepartmentId) -> Option<&LogFiles> {
+    /// Returns the log of a department that is kept here.
+    pub(crate) fn origin(&self, department: &DepartmentId) -> Option<&Origin> {
         match self.own.get(department) {
+            Some(own) => Some(own.files.origin()),
+            None => self.replicas.get(department).map(LogFiles::origin),
+        }
+    }
+
+    /// Returns entries of a log; the caller knows up to where a checkpoint covers them.
+    pub(crate) fn range(
+        &self,
+        department: &DepartmentId,
+        start: u64,
+        count: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<Arc<[u8]>>, StoreError> {
+        match (self.own.get(department), self.replicas.get(department)) {
+            (Some(own), _) => own.log.range(start, count, bytes_max),
+            (None, Some(files)) => files.range(start, count, bytes_max),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns a file of the export of a log, brought up to its newest checkpoint first.
+    fn export_file(
+        &mut self,
+        department: &DepartmentId,
+        path: &ExportPath,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.settle(department)?;
+        let files = match self.own.get(department) {
             Some(own) => Some(&own.files),
             None => self.replicas.get(department),
+        };
+        files.map_or(Ok(None), |files| files.read(path))
+    }
+
+    /// Brings the files of a log up to its newest checkpoint.
+    fn settle(&mut self, department: &DepartmentId) -> Result<(), StoreError> {
+        if let Some(own) = self.own.get_mut(department) {
+            if own.checkpoint() != own.files.checkpoint() {
+                own.settle()?;
+            }
+        } else if let Some(files) = self.replicas.get_mut(department)
+            && files.exported().size < files.head().size
+        {
+            files.settle()?;
         }
+        Ok(())
+    }
+
+    /// Brings the files of all logs up to their newest checkpoints: when there is time, and at the end.
+    pub(crate) fn settle_all(&mut self) -> Result<(), StoreError> {
+        let departments: Vec<DepartmentId> = self.own.keys().chain(self.replicas.keys()).cloned().collect();
+        for department in &departments {
+            self.settle(department)?;
+        }
+        Ok(())
     }
 }
 
@@ -203,11 +255,19 @@ impl Shared {
     /// # Errors
     /// The store is damaged or the disk failed.
     pub fn entry(&self, department: &DepartmentId, index: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
-        let stores = locked(&self.stores);
-        match stores.files(department) {
-            Some(files) if index < files.exported().size => files.entry(index),
-            _ => Ok(None),
+        let size = self.checkpoint_size(department);
+        if index >= size {
+            return Ok(None);
         }
+        Ok(locked(&self.stores).range(department, index, 1, 0)?.pop())
+    }
+
+    /// Returns up to where a checkpoint held here covers a log.
+    pub(crate) fn checkpoint_size(&self, department: &DepartmentId) -> u64 {
+        self.view(|replica| {
+            let checkpoint = replica.checkpoint(department);
+            checkpoint.map_or(0, |checkpoint| checkpoint.head().size)
+        })
     }
 
     /// Returns a file of the export of a log: checkpoint, tile or bundle.
@@ -219,10 +279,7 @@ impl Shared {
         department: &DepartmentId,
         path: &ExportPath,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let stores = locked(&self.stores);
-        stores
-            .files(department)
-            .map_or(Ok(None), |files| files.read(path))
+        locked(&self.stores).export_file(department, path)
     }
 
     /// Returns the media type of a part if a department belongs to the audience of an event that commits to it.

@@ -1,6 +1,6 @@
 //! Starting a node: open and cross-check the stores, feed what they hold to the replica, ask peers, sign, serve; and stopping it.
 
-use super::mailbox::{Asked, Mailbox, Message, mailbox};
+use super::mailbox::{Asked, Mailbox, Message, Reached, mailbox};
 use super::owner::{Next, Owner, describe};
 use super::shared::{Shared, Stores, locked};
 use super::verify::Workers;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tally_ledger::authority::{Registry, RegistryError};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::replica::{Input, Replica};
@@ -22,6 +22,9 @@ use tally_schemas::genesis::Genesis;
 use tally_schemas::id::{DepartmentId, NodeId, Origin};
 use tally_schemas::limits::{BATCH_MAX, GENESIS_BYTES_MAX};
 use tally_schemas::question::Question;
+
+/// How long a node is given to answer where it stands.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -246,6 +249,13 @@ impl Node {
         self.mailbox.push(Message::Wake);
     }
 
+    /// Lets time pass as it is, and returns where the node stands then; none when it does not answer.
+    pub(crate) fn settle(&self) -> Option<Reached> {
+        let (answer, receiver) = std::sync::mpsc::channel();
+        self.mailbox.push(Message::Settle(answer));
+        receiver.recv_timeout(SETTLE_MAX).ok()
+    }
+
     /// Stops the node: what is under way is finished, everyone who waits gets an answer, the stores are closed.
     pub fn stop(mut self) {
         self.end();
@@ -349,7 +359,7 @@ fn replica_origins(
     Ok(found.into_iter().collect())
 }
 
-fn run(mut owner: Owner, kept: Vec<Kept>, ask_peers: std::time::Duration) {
+fn run(mut owner: Owner, kept: Vec<Kept>, ask_peers: Duration) {
     if start_up(&mut owner, kept, ask_peers) == Next::Go {
         owner.serve();
     }
@@ -357,7 +367,7 @@ fn run(mut owner: Owner, kept: Vec<Kept>, ask_peers: std::time::Duration) {
 }
 
 /// Restores, asks, signs. A stop on the way ends it.
-fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: std::time::Duration) -> Next {
+fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
     owner
         .shared
         .set_reasons(vec!["starting: what the disk holds is checked".to_owned()]);
