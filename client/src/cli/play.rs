@@ -207,18 +207,23 @@ impl Reader<'_> {
                 kind,
                 case,
                 refused,
-            } => texts.fill(
-                "ui.play-refused",
-                &[
-                    ("step", &format!("{step:>3}")),
-                    ("at", at),
-                    ("department", &self.name(department)),
-                    ("kind", &texts.kind(kind.as_str())),
-                    ("case", &case.unwrap_or("-")),
-                    ("code", &refused.code),
-                    ("what", &refused.what),
-                ],
-            ),
+            } => {
+                let words =
+                    ["refusal", "mark"].map(|section| texts.find(&format!("{section}.{}", refused.code)));
+                let what = words.into_iter().flatten().next().unwrap_or(&refused.what);
+                texts.fill(
+                    "ui.play-refused",
+                    &[
+                        ("step", &format!("{step:>3}")),
+                        ("at", at),
+                        ("department", &self.name(department)),
+                        ("kind", &texts.kind(kind.as_str())),
+                        ("case", &case.unwrap_or("-")),
+                        ("code", &refused.code),
+                        ("what", &what),
+                    ],
+                )
+            }
             Progress::Governance {
                 at,
                 department,

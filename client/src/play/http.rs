@@ -327,7 +327,7 @@ impl Target for Trial<'_> {
     fn stage(&mut self, case: &CaseId, item: Option<u16>) -> Result<String, TargetError> {
         let data = self.case(case)?;
         let row = match item {
-            None => Some(&data),
+            None => data.get("summary"),
             Some(item) => data.get("items").and_then(Value::as_array).and_then(|rows| {
                 let fits = |row: &&Value| row.get("item").and_then(Value::as_u64) == Some(u64::from(item));
                 rows.iter().find(fits)
