@@ -369,6 +369,7 @@ mod tests {
                 "standing",
                 "stated",
                 "rung",
+                "answer",
             ])
             .collect();
         for key in catalogue().keys() {
@@ -430,9 +431,11 @@ mod tests {
 
     /// Returns the literals that stand in the sources of the ledger after a text, such as `=> `.
     fn literals_in_ledger(path: &str, before: &[&str]) -> BTreeSet<String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../ledger/src")
-            .join(path);
+        literals_in(&format!("../ledger/src/{path}"), before)
+    }
+
+    fn literals_in(path: &str, before: &[&str]) -> BTreeSet<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         let mut files = Vec::new();
         if root.is_dir() {
             sources(&root, &mut files);
@@ -469,6 +472,23 @@ mod tests {
         reasons.extend(literals_in_ledger("authority/check.rs", &["=> "]));
         assert!(reasons.len() > 20);
         assert_eq!(section("refusal"), reasons);
+    }
+
+    #[test]
+    fn every_reason_that_only_a_node_gives_has_its_texts() {
+        let mut before = Vec::new();
+        for maker in ["ApiError::", "Self::", "Refusal::"] {
+            for family in ["invalid", "forbidden", "not_found", "refused", "unavailable"] {
+                before.push(format!("{maker}{family}("));
+            }
+        }
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        let mut reasons = literals_in("../node/src", &before);
+        // These two families have one code each, stated where their answers are made.
+        reasons.extend(["token".to_owned(), "failed".to_owned()]);
+        assert!(reasons.len() > 20);
+        let reasons: BTreeSet<String> = reasons.difference(&section("refusal")).cloned().collect();
+        assert_eq!(section("answer"), reasons);
     }
 
     #[test]

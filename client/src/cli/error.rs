@@ -168,7 +168,12 @@ impl Failure {
     /// Returns the text in a language.
     pub fn message(&self, texts: Texts) -> String {
         if let Some(body) = &self.refusal {
-            let mut text = texts.name("refusal", &body.code).to_owned();
+            let section = if texts.find(&format!("refusal.{}", body.code)).is_some() {
+                "refusal"
+            } else {
+                "answer"
+            };
+            let mut text = texts.name(section, &body.code).to_owned();
             if let Some(article) = &body.article {
                 text.push_str(&texts.fill("ui.under-article", &[("article", article)]));
             }
