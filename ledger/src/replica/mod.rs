@@ -60,11 +60,18 @@ struct InFlight {
 }
 
 /// A batch of an own log that is being filled.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Open {
+    log: LogNo,
     start: u64,
     entries: Vec<Arc<[u8]>>,
     tickets: Vec<(Ticket, u64, EventId)>,
+}
+
+impl Open {
+    fn end(&self) -> u64 {
+        self.start + self.entries.len() as u64
+    }
 }
 
 /// A check that was asked for: log, entry, line, key.
@@ -85,7 +92,7 @@ pub struct Replica {
     next_job: u64,
     submissions: BTreeMap<u64, submit::Submission>,
     next_submission: u64,
-    open: BTreeMap<LogNo, Open>,
+    open: Vec<Open>,
     in_flight: VecDeque<InFlight>,
     next_token: u64,
     late: BTreeMap<Origin, Vec<Kept>>,
@@ -111,7 +118,7 @@ impl Replica {
             next_job: 0,
             submissions: BTreeMap::new(),
             next_submission: 0,
-            open: BTreeMap::new(),
+            open: Vec::new(),
             in_flight: VecDeque::new(),
             next_token: 0,
             late: BTreeMap::new(),
@@ -384,11 +391,15 @@ impl Replica {
         }
     }
 
-    /// Hands every open batch to the disk.
+    /// Hands every open batch to the disk, in an order in which nothing rests on what comes later: an entry may name
+    /// the head of another own log, or a registry version, that is not durable yet.
     fn flush(&mut self) {
         let open = std::mem::take(&mut self.open);
-        for (log, batch) in open {
-            let Some(held) = self.world.log_at(log) else {
+        for batch in open {
+            let Some(held) = self.world.log_at(batch.log) else {
+                continue;
+            };
+            let Ok(head) = held.tree.head_at(batch.end()) else {
                 continue;
             };
             let token = self.next_token;
@@ -399,12 +410,12 @@ impl Replica {
                 own: true,
                 start: batch.start,
                 entries: batch.entries.clone(),
-                head: held.tree.head(),
+                head,
                 checkpoint: None,
             }));
             self.in_flight.push_back(InFlight {
                 token,
-                log,
+                log: batch.log,
                 start: batch.start,
                 entries: batch.entries,
                 tickets: batch.tickets,

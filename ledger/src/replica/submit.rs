@@ -191,12 +191,7 @@ impl Replica {
                 });
                 match flying {
                     Some(batch) => batch.tickets.push((ticket, index, *id)),
-                    None => self
-                        .open
-                        .entry(number)
-                        .or_default()
-                        .tickets
-                        .push((ticket, index, *id)),
+                    None => self.owe(number, index, *id, [ticket]),
                 }
             }
         }
@@ -325,9 +320,7 @@ impl Replica {
             }
         }
         self.settle();
-        let open = self.open.entry(number).or_default();
-        open.tickets
-            .extend(tickets.into_iter().map(|ticket| (ticket, index, id)));
+        self.owe(number, index, id, tickets);
         Ok(())
     }
 
@@ -488,21 +481,65 @@ impl Replica {
         payload: String,
     ) -> Result<u64, Refusal> {
         let index = header.index;
+        let rests_on = self.rests_on(&header, &payload);
         let entry = Entry { header, payload };
         let bytes = entry.to_bytes();
         Entry::parse(&bytes).map_err(|error| Refusal::invalid("form", error.to_string()))?;
         self.world
             .hold(number, &bytes)
             .map_err(|error| Refusal::unavailable("own-log", error.to_string()))?;
-        let open = self.open.entry(number).or_insert_with(|| Open {
-            start: index,
-            ..Open::default()
-        });
-        if open.entries.is_empty() {
-            open.start = index;
-        }
-        open.entries.push(Arc::from(bytes));
+        self.put_in_batch(number, index, Arc::from(bytes), &rests_on);
         Ok(index)
+    }
+
+    /// Returns the own logs on whose entries a new entry rests: those whose heads it names, and the registrar's, whose
+    /// newest note its header names.
+    fn rests_on(&self, header: &EntryHeader, payload: &str) -> Vec<LogNo> {
+        let stated = match Statement::parse_text(payload) {
+            Ok(Statement::Heads(heads)) => heads,
+            _ => Vec::new(),
+        };
+        let registrar = &self.world.registry().genesis().registrar;
+        header
+            .heads
+            .iter()
+            .chain(&stated)
+            .map(|head| &head.origin.department)
+            .chain([registrar])
+            .filter_map(|department| self.world.number(department))
+            .collect()
+    }
+
+    /// Puts an entry into the open batch of its log, unless it rests on a batch that was opened later: then it begins
+    /// a new one.
+    fn put_in_batch(&mut self, log: LogNo, index: u64, entry: Arc<[u8]>, rests_on: &[LogNo]) {
+        let newest = self.open.iter().rposition(|open| open.log == log);
+        let rested = self
+            .open
+            .iter()
+            .rposition(|open| open.log != log && rests_on.contains(&open.log));
+        let fits = newest.filter(|place| rested.is_none_or(|rested| rested < *place));
+        match fits.and_then(|place| self.open.get_mut(place)) {
+            Some(open) => open.entries.push(entry),
+            None => self.open.push(Open {
+                log,
+                start: index,
+                entries: vec![entry],
+                tickets: Vec::new(),
+            }),
+        }
+    }
+
+    /// Notes who waits for an entry of an open batch.
+    fn owe(&mut self, log: LogNo, index: u64, id: EventId, tickets: impl IntoIterator<Item = Ticket>) {
+        let open = self
+            .open
+            .iter_mut()
+            .find(|open| open.log == log && open.start <= index && index < open.end());
+        if let Some(open) = open {
+            open.tickets
+                .extend(tickets.into_iter().map(|ticket| (ticket, index, id)));
+        }
     }
 
     fn submit_governance(
@@ -538,11 +575,7 @@ impl Replica {
         let header = self.plain_header(now, number, heads)?;
         let index = self.append(number, header, payload)?;
         self.settle();
-        self.open
-            .entry(number)
-            .or_default()
-            .tickets
-            .push((ticket, index, id));
+        self.owe(number, index, id, [ticket]);
         Ok(())
     }
 }
