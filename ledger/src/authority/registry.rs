@@ -468,17 +468,27 @@ impl Registry {
             })
     }
 
-    /// Returns the version of the taking that ends a right at a position, if one does.
-    pub fn taken_by(&self, right: &Right, origin: &Origin, index: u64, judged_by: u64) -> Option<u64> {
+    /// Returns the version of the taking that ends a right for an entry at a position, if one does: the first under which
+    /// no giving is left. An earlier taking after which the right was given again is not the cause.
+    pub fn taken_by(
+        &self,
+        right: &Right,
+        origin: &Origin,
+        index: u64,
+        version: u64,
+        judged_by: u64,
+    ) -> Option<u64> {
+        if self.holds(right, origin, index, version, judged_by) {
+            return None;
+        }
         let history = self.rights.get(right)?;
-        let taking = history
-            .takings
-            .iter()
-            .filter(|taking| taking.version <= judged_by);
-        taking
-            .filter(|taking| taking.origin == *origin && taking.size <= index)
-            .map(|taking| taking.version)
-            .next()
+        let mut versions: Vec<u64> = history.takings.iter().map(|taking| taking.version).collect();
+        versions.sort_unstable();
+        let given = history.givings.iter().any(|given| *given <= version);
+        versions
+            .into_iter()
+            .filter(|taken| given && *taken <= judged_by)
+            .find(|taken| !self.holds(right, origin, index, version, *taken))
     }
 
     /// Says whether a right stands at a version, apart from any position: given, and not taken since.

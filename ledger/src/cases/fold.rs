@@ -92,6 +92,16 @@ pub struct CaseEntry {
 }
 
 impl CaseEntry {
+    /// Returns where the entry stands, under a registry.
+    fn place<'a>(&'a self, registry: &'a Registry) -> Place<'a> {
+        Place {
+            registry,
+            version: self.version,
+            origin: &self.entry.origin,
+            index: self.entry.index,
+        }
+    }
+
     /// Says whether this entry lies in the past of another.
     pub fn precedes(&self, other: &Self) -> bool {
         if self.log == other.log {
@@ -174,7 +184,11 @@ impl CaseFold {
         if let Some(missing) = event.after.iter().find(|id| !known(id)) {
             return Err(Void::After(missing.to_string()));
         }
-        verdict::judge(kind, event, self.state.as_ref(), place)
+        let allowed = verdict::judge(kind, event, self.state.as_ref(), place)?;
+        match missing_right(&allowed, place, place.version) {
+            Some(void) => Err(void),
+            None => Ok(allowed),
+        }
     }
 
     /// Adds a resolved entry: gives its verdict, which never changes but by a taking, and brings the state up to date.
@@ -241,22 +255,12 @@ impl CaseFold {
                 return Err(Void::After(id.to_string()));
             }
         }
-        let (origin, index) = (&*entry.entry.origin, entry.entry.index);
-        let allowed = verdict::judge(
-            entry.kind,
-            &entry.event,
-            own_past,
-            Place {
-                registry,
-                version,
-                origin,
-                index,
-            },
-        )?;
-        if let Some(right) = missing_right(entry, &allowed, registry, version) {
-            return Err(right);
+        let place = entry.place(registry);
+        let allowed = verdict::judge(entry.kind, &entry.event, own_past, place)?;
+        match missing_right(&allowed, place, version) {
+            Some(void) => Err(void),
+            None => Ok(allowed),
         }
-        Ok(allowed)
     }
 
     /// Returns why an entry has no effect in the fold of all, if it has none.
@@ -264,7 +268,7 @@ impl CaseFold {
         let (entry, verdict) = self.entries.get(place)?;
         match verdict {
             Err(void) => Some(void.clone()),
-            Ok(allowed) => missing_right(entry, allowed, registry, registry.newest().version),
+            Ok(allowed) => missing_right(allowed, entry.place(registry), registry.newest().version),
         }
     }
 
@@ -283,7 +287,15 @@ impl CaseFold {
                     newest,
                 );
                 (!holds)
-                    .then(|| registry.taken_by(right, &entry.entry.origin, entry.entry.index, newest))
+                    .then(|| {
+                        registry.taken_by(
+                            right,
+                            &entry.entry.origin,
+                            entry.entry.index,
+                            entry.version,
+                            newest,
+                        )
+                    })
                     .flatten()
             });
             if let Some(version) = taken {
@@ -315,19 +327,27 @@ fn key(reversal: &Reversal) -> (&EntryRef, u16) {
 }
 
 fn rights_hold(entry: &CaseEntry, allowed: &Allowed, registry: &Registry, judged_by: u64) -> bool {
-    missing_right(entry, allowed, registry, judged_by).is_none()
+    missing_right(allowed, entry.place(registry), judged_by).is_none()
 }
 
-fn missing_right(entry: &CaseEntry, allowed: &Allowed, registry: &Registry, judged_by: u64) -> Option<Void> {
-    let (origin, index) = (&entry.entry.origin, entry.entry.index);
+/// Returns why a right that an event rests on does not hold at its place, when takings up to a version are known.
+fn missing_right(allowed: &Allowed, place: Place<'_>, judged_by: u64) -> Option<Void> {
+    let Place {
+        registry,
+        version,
+        origin,
+        index,
+    } = place;
     let right = allowed
         .rights
         .iter()
-        .find(|right| !registry.holds(right, origin, index, entry.version, judged_by))?;
-    Some(match registry.taken_by(right, origin, index, judged_by) {
-        Some(version) => Void::RightTaken(version),
-        None => Void::NoRight(right.department().to_string()),
-    })
+        .find(|right| !registry.holds(right, origin, index, version, judged_by))?;
+    Some(
+        match registry.taken_by(right, origin, index, version, judged_by) {
+            Some(taken) => Void::RightTaken(taken),
+            None => Void::NoRight(right.department().to_string()),
+        },
+    )
 }
 
 /// Folds a set of judged entries under a registry version.

@@ -165,7 +165,16 @@ fn actor_right(
                 }));
             }
             Some(_) => {}
-            None => return Ok(basis_right(*who, by, state, place)),
+            None => {
+                return Ok(basis_right(
+                    *who,
+                    by,
+                    event,
+                    state,
+                    item.map(|(_, item)| item),
+                    place,
+                ));
+            }
         }
     }
     let needs: Vec<String> = rule.who.iter().map(|(who, _)| who_text(*who)).collect();
@@ -177,25 +186,45 @@ fn actor_right(
 }
 
 /// Returns the role that an issuer's or setter's power rests on, so that taking it voids what rests on it.
-fn basis_right(who: Who, by: &DepartmentId, state: &CaseState, place: Place<'_>) -> Option<Right> {
-    let has = |role: Role| place.acts_as(by, role);
+fn basis_right(
+    who: Who,
+    by: &DepartmentId,
+    event: &Event,
+    state: &CaseState,
+    item: Option<&Item>,
+    place: Place<'_>,
+) -> Option<Right> {
+    let holder = item.map_or(&state.first_asked, |item| &item.holder);
     let role = match who {
-        Who::Issuer | Who::ByBasis
-            if state.owner != *by || basis_of(state).is_some_and(|basis| basis != "self") =>
-        {
-            [Role::Supervision, Role::Authority, Role::Audit, Role::LeadGroup]
-                .into_iter()
-                .find(|role| has(*role))
-        }
-        Who::Setter => [Role::Provider, Role::Authority]
-            .into_iter()
-            .find(|role| has(*role)),
+        Who::ByBasis => basis_role(event.body.word("basis")?, by, holder, place),
+        // An issuer goes on by the basis on which it opened, against the object it named then.
+        Who::Issuer if state.owner != *holder => basis_role(basis_of(state)?, by, &state.first_asked, place),
+        Who::Issuer if place.acts_as(by, Role::Supervision) => Some(Role::Supervision),
+        Who::Issuer => Some(Role::Authority),
+        Who::Setter if holder == by => Some(Role::Provider),
+        Who::Setter => Some(Role::Authority),
         _ => None,
     };
-    role.map(|role| Right::Role {
-        department: by.clone(),
-        role,
-    })
+    role.filter(|role| place.acts_as(by, *role))
+        .map(|role| Right::Role {
+            department: by.clone(),
+            role,
+        })
+}
+
+/// Returns the role by which a department acts against an object on a basis.
+fn basis_role(basis: &str, by: &DepartmentId, object: &DepartmentId, place: Place<'_>) -> Option<Role> {
+    match basis {
+        "inspection" => Some(Role::Supervision),
+        "audit" => Some(Role::Audit),
+        "order-to-correct" if place.registry.authority_of(object, place.version).as_ref() == Some(by) => {
+            Some(Role::Authority)
+        }
+        "order-to-correct" => Some(Role::Government),
+        "task-follow-up" if place.acts_as(by, Role::Supervision) => Some(Role::Supervision),
+        "task-follow-up" => Some(Role::LeadGroup),
+        _ => None,
+    }
 }
 
 /// Returns a stable text for an actor.
@@ -396,7 +425,8 @@ pub fn next_acts(state: &CaseState, registry: &Registry, version: u64) -> Vec<Ne
         return Vec::new();
     };
     let mut acts = Vec::new();
-    for rule in table.rules {
+    // What opens a case never follows in it, also where governance took the right of its opening.
+    for rule in table.rules.iter().filter(|rule| !rule.event.opens_case()) {
         let mut by: Vec<DepartmentId> = Vec::new();
         let mut items = Vec::new();
         for (number, item) in &state.items {
