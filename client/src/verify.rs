@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_ledger::authority::check::administrator_right;
-use tally_ledger::authority::{Registry, RegistryError, Roster, RosterHistory, Void, check_signers};
+use tally_ledger::authority::{
+    Registry, RegistryError, Roster, RosterFact, RosterHistory, Void, check_signers,
+};
 use tally_ledger::checkpoint::VerifiedCheckpoint;
 use tally_ledger::crypto::{NoteKey, event_id};
 use tally_ledger::export::{ExportError, ExportReader, VerifiedExport, verify_export};
@@ -187,8 +189,9 @@ impl Trust {
             return;
         };
         let Kind::Known(kind) = event.kind else { return };
-        if kind.case_kind() != CaseKind::Roster || self.judge(entry, &note, &event, history.newest()).is_err()
-        {
+        let (index, version) = (entry.header.index, entry.header.registry.version);
+        let below = history.at(index, version, &self.registry, &event.department);
+        if kind.case_kind() != CaseKind::Roster || self.judge(entry, &note, &event, &below).is_err() {
             return;
         }
         let Some(signer) = event.signers.first().and_then(|signer| signer.officer.clone()) else {
@@ -205,17 +208,25 @@ impl Trust {
         });
         if let Some(key) = key {
             let right = administrator_right(&event.department, &signer, key);
-            let version = entry.header.registry.version;
-            // An event that does not fit the roster is void: it changes nothing.
-            let _void = history
-                .add(entry.header.index, version, kind, &Arc::new(event), right)
-                .is_err();
+            let department = event.department.clone();
+            let fact = RosterFact {
+                index,
+                version,
+                id: event_id(&note.text),
+                kind,
+                event: Arc::new(event),
+                right,
+            };
+            // A copy, or an event that does not fit the roster, is void: it changes nothing.
+            let _void = history.add(fact, &self.registry, &department).is_err();
         }
     }
 
     /// Returns the newest roster of a department that was learnt.
-    pub fn roster(&self, department: &DepartmentId) -> Option<&Arc<Roster>> {
-        self.rosters.get(department).map(RosterHistory::newest)
+    pub fn roster(&self, department: &DepartmentId) -> Option<Arc<Roster>> {
+        let version = self.registry.newest().version;
+        let history = self.rosters.get(department)?;
+        Some(history.at(u64::MAX, version, &self.registry, department))
     }
 
     /// Verifies that an entry is recorded where its proof says, under the key of its log, and is the event asked for.
@@ -294,8 +305,7 @@ impl Trust {
     /// # Errors
     /// More lines than signers, an officer without key, a line that does not hold.
     pub fn draft_lines(&self, note: &Note, event: &Event) -> Result<Vec<OfficerId>, VerifyError> {
-        let empty = Arc::new(Roster::default());
-        let roster = self.roster(&event.department).unwrap_or(&empty);
+        let roster = self.roster(&event.department).unwrap_or_default();
         let mut officers = Vec::new();
         if note.lines.len() > event.signers.len() {
             return Err(VerifyError::Authority(Void::Lines));

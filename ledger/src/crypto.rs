@@ -212,6 +212,11 @@ impl VerifyingKey {
         PublicKey(self.0.to_bytes())
     }
 
+    /// Says whether a line claims to be of this key under the line's own name.
+    pub fn claims(&self, line: &SignatureLine) -> bool {
+        line.key_id == key_id(&line.name, KEY_TYPE_ED25519, self.0.as_bytes())
+    }
+
     /// Verifies a signature over a message by the strict rule.
     ///
     /// # Errors

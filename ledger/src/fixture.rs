@@ -1,7 +1,7 @@
 //! A small founded federation and the entries of its officers, for unit tests of this crate.
 
 use crate::authority::check::administrator_right;
-use crate::authority::{Registry, Roster, RosterHistory};
+use crate::authority::{Registry, Roster, RosterFact, RosterHistory};
 use crate::cases::fold::{CaseEntry, CaseFold, LogNo, Vector};
 use crate::cases::source::{Arrival, AsOf, Source};
 use crate::cases::state::{CaseState, EntryRef};
@@ -382,14 +382,20 @@ impl Play {
             ("officer", Json::from("admin")),
         ]);
         let draft = draft.member("signers", Json::Array(vec![signer]));
-        let (event, _) = self.sign(&draft);
+        let (event, event_id) = self.sign(&draft);
         let admin = VerifyingKey::new(&key(&format!("admin {}", draft.by)).public_key());
         let right = administrator_right(&draft.by, &OfficerId::parse("admin").unwrap(), &admin);
         let log = self.logs.get_mut(&draft.by).unwrap();
         let history = Arc::make_mut(&mut self.rosters).get_mut(&draft.by).unwrap();
-        history
-            .add(log.size, 0, draft.kind, &Arc::new(event), right)
-            .unwrap();
+        let fact = RosterFact {
+            index: log.size,
+            version: 0,
+            id: event_id,
+            kind: draft.kind,
+            event: Arc::new(event),
+            right,
+        };
+        history.add(fact, &self.registry, &draft.by).unwrap();
         log.size += 1;
     }
 

@@ -2,7 +2,7 @@
 
 use super::registry::Registry;
 use super::roster::Roster;
-use crate::crypto::{NoteKey, VerifyingKey};
+use crate::crypto::VerifyingKey;
 use tally_schemas::entry::EntryHeader;
 use tally_schemas::event::{CaseKind, Event, Kind, SignerRole};
 use tally_schemas::governance::Right;
@@ -188,7 +188,7 @@ pub fn check_signers(
                 .get(&officer)
                 .and_then(|officer| officer.key.clone());
             let key = entry.ok_or_else(|| Void::NoKey(officer.to_string()))?;
-            if !claims(&key, line) {
+            if !key.claims(line) {
                 return Err(Void::NoKey(officer.to_string()));
             }
             if !roster.holds(&officer, &signer.post, day) {
@@ -212,10 +212,6 @@ pub fn check_signers(
     Ok(found)
 }
 
-fn claims(key: &VerifyingKey, line: &SignatureLine) -> bool {
-    NoteKey::new(&line.name, &key.public_key()).is_ok_and(|key| key.claims(line))
-}
-
 fn administrator_key(
     registry: &Registry,
     department: &tally_schemas::id::DepartmentId,
@@ -226,7 +222,7 @@ fn administrator_key(
     let keys = registry.administrator_keys(department, officer.as_str());
     let key = keys
         .iter()
-        .find(|key| claims(key, line))
+        .find(|key| key.claims(line))
         .ok_or_else(|| Void::NoKey(officer.to_string()))?;
     let right = administrator_right(department, officer, key);
     let version = header.registry.version;

@@ -9,4 +9,4 @@ pub mod roster;
 
 pub use check::{Void, check_signers};
 pub use registry::{GovernanceError, Registry, RegistryError};
-pub use roster::{Roster, RosterHistory};
+pub use roster::{Roster, RosterFact, RosterHistory};

@@ -3,13 +3,14 @@
 //! Judged at an entry's position in the same log; terms are compared with the recorded time. Roster events are signed by
 //! the department's administrator, whose right stands in the registry.
 
+use super::Void;
 use crate::crypto::{PublicKey, VerifyingKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_schemas::event::{Event, EventKind};
 use tally_schemas::genesis::Role;
 use tally_schemas::governance::Right;
-use tally_schemas::id::{DepartmentId, Hash, OfficerId, PostId};
+use tally_schemas::id::{DepartmentId, EventId, Hash, OfficerId, Origin, PostId};
 use tally_schemas::json::Json;
 use tally_schemas::time::Date;
 
@@ -262,53 +263,74 @@ impl Roster {
     }
 }
 
-/// One effective roster event with the position it stands at and the right it rests on.
+/// One roster event that is effective in its own past, with the position it stands at and the right it rests on.
 #[derive(Debug, Clone)]
-struct RosterFact {
-    index: u64,
-    version: u64,
-    kind: EventKind,
-    event: Arc<Event>,
-    right: Right,
-    after: Arc<Roster>,
+pub struct RosterFact {
+    /// The position in the department's log.
+    pub index: u64,
+    /// The registry version that its header names.
+    pub version: u64,
+    /// The event's id.
+    pub id: EventId,
+    /// Its kind.
+    pub kind: EventKind,
+    /// The event.
+    pub event: Arc<Event>,
+    /// The right of the administrator's key that signed it.
+    pub right: Right,
+}
+
+impl RosterFact {
+    fn stands(&self, version: u64, registry: &super::Registry, origin: &Origin) -> bool {
+        registry.holds(&self.right, origin, self.index, self.version, version)
+    }
 }
 
 /// A department's roster with its whole history.
 #[derive(Debug, Clone, Default)]
 pub struct RosterHistory {
     facts: Vec<RosterFact>,
+    /// The roster after each fact as long as no right was taken.
+    after: Vec<Arc<Roster>>,
     empty: Arc<Roster>,
 }
 
 impl RosterHistory {
-    /// Adds an event that is effective at its position.
+    /// Adds an event whose signer had the right, if it is no copy and fits the roster below it.
     ///
     /// # Errors
-    /// An event that does not fit the roster; it is void then.
+    /// Why it is void.
     pub fn add(
         &mut self,
-        index: u64,
-        version: u64,
-        kind: EventKind,
-        event: &Arc<Event>,
-        right: Right,
-    ) -> Result<(), RosterError> {
-        let mut next = Roster::clone(self.newest());
-        next.apply(kind, event)?;
-        self.facts.push(RosterFact {
-            index,
-            version,
-            kind,
-            event: event.clone(),
-            right,
-            after: Arc::new(next),
-        });
+        fact: RosterFact,
+        registry: &super::Registry,
+        department: &DepartmentId,
+    ) -> Result<(), Void> {
+        if self.records(&fact.id, fact.version, registry, department) {
+            return Err(Void::Copy);
+        }
+        let below = self.at(fact.index, fact.version, registry, department);
+        Roster::clone(&below)
+            .apply(fact.kind, &fact.event)
+            .map_err(|error| Void::Roster(error.to_string()))?;
+        let mut next = Roster::clone(self.after.last().unwrap_or(&self.empty));
+        skip_unless_fits(&mut next, &fact);
+        self.facts.push(fact);
+        self.after.push(Arc::new(next));
         Ok(())
     }
 
-    /// Returns the newest state.
-    pub fn newest(&self) -> &Arc<Roster> {
-        self.facts.last().map_or(&self.empty, |fact| &fact.after)
+    /// Says whether an event was recorded before and counts, with takings known up to a version.
+    pub fn records(
+        &self,
+        id: &EventId,
+        version: u64,
+        registry: &super::Registry,
+        department: &DepartmentId,
+    ) -> bool {
+        let origin = registry.origin(department);
+        let counts = |fact: &RosterFact| fact.id == *id && fact.stands(version, registry, &origin);
+        self.facts.iter().any(counts)
     }
 
     /// Returns the state below an index, with takings known up to a version.
@@ -320,23 +342,26 @@ impl RosterHistory {
         department: &DepartmentId,
     ) -> Arc<Roster> {
         let below = self.facts.partition_point(|fact| fact.index < index);
-        let facts = self.facts.get(..below).unwrap_or(&[]);
-        let origin = registry.origin(department);
-        let stands =
-            |fact: &RosterFact| registry.holds(&fact.right, &origin, fact.index, fact.version, version);
-        if !registry.took_between(0, version) || facts.iter().all(stands) {
-            return facts
-                .last()
-                .map_or_else(|| self.empty.clone(), |fact| fact.after.clone());
+        // The kept states hold while no right that any fact rests on was ever taken.
+        if !registry.took_between(0, registry.newest().version) {
+            let kept = below.checked_sub(1).and_then(|place| self.after.get(place));
+            return kept.unwrap_or(&self.empty).clone();
         }
+        let origin = registry.origin(department);
         let mut roster = Roster::default();
-        for fact in facts.iter().filter(|fact| stands(fact)) {
-            // An event that no longer fits once another was taken away is skipped, as any void one.
-            if roster.apply(fact.kind, &fact.event).is_err() {
-                tracing::debug!(index = fact.index, "roster event no longer fits after a taking");
+        for fact in self.facts.get(..below).unwrap_or(&[]) {
+            if fact.stands(version, registry, &origin) {
+                skip_unless_fits(&mut roster, fact);
             }
         }
         Arc::new(roster)
+    }
+}
+
+/// Applies a fact; one that no longer fits once another was taken away is skipped, as any void one.
+fn skip_unless_fits(roster: &mut Roster, fact: &RosterFact) {
+    if roster.apply(fact.kind, &fact.event).is_err() {
+        tracing::debug!(index = fact.index, "roster event no longer fits after a taking");
     }
 }
 

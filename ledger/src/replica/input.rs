@@ -1,7 +1,7 @@
 //! What goes into a replica and what comes out.
 
 use super::Refusal;
-use crate::crypto::{NoteKey, VerifyingKey};
+use crate::crypto::VerifyingKey;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tally_schemas::frame::Frame;
@@ -71,7 +71,7 @@ impl Job {
     /// Checks the signature; what the worker threads of a driver call.
     pub fn run(&self) -> CheckResult {
         let verified = self.note.lines.get(self.line).is_some_and(|line| {
-            NoteKey::new(&line.name, &self.key.public_key()).is_ok_and(|key| key.claims(line))
+            self.key.claims(line)
                 && line.signature.as_slice().len() == 64
                 && self
                     .key

@@ -3,11 +3,11 @@
 use super::log::{HoldError, LineResult, Payload, Resolved, Waiting};
 use super::{Addressed, Standing, World, WorldAlarm};
 use crate::authority::check::administrator_right;
-use crate::authority::{Void, check_signers};
+use crate::authority::{RosterFact, Void, check_signers};
 use crate::cases::fold::{CaseEntry, CaseFold, LogNo, Vector};
 use crate::cases::source::Arrival;
 use crate::cases::{EntryRef, table_of};
-use crate::crypto::{NoteKey, VerifyingKey};
+use crate::crypto::VerifyingKey;
 use std::sync::Arc;
 use tally_schemas::entry::EntryHeader;
 use tally_schemas::event::{CaseKind, Event, Kind};
@@ -81,9 +81,6 @@ impl World {
             if department != event.department {
                 continue;
             }
-            let claims = |key: &&VerifyingKey| {
-                NoteKey::new(&signature.name, &key.public_key()).is_ok_and(|key| key.claims(signature))
-            };
             let of_roster = OfficerId::parse(officer)
                 .ok()
                 .and_then(|officer| log.keys_seen.get(&officer));
@@ -91,7 +88,7 @@ impl World {
                 .into_iter()
                 .flatten()
                 .chain(self.registry.administrator_keys(&department, officer));
-            if let Some(key) = keys.find(claims) {
+            if let Some(key) = keys.find(|key| key.claims(signature)) {
                 needs.push(Need {
                     log: number,
                     index,
@@ -217,7 +214,13 @@ impl World {
         let event = match &waiting.payload {
             Payload::Event { id, event, .. } => {
                 self.places.entry(*id).or_default().push((number, index));
-                self.note_addressed(number, index, *id, event, waiting.header.recorded);
+                // Only in its own department's log is an event sent: a copy elsewhere says nothing about when.
+                if self
+                    .log_at(number)
+                    .is_some_and(|log| log.origin.department == event.department)
+                {
+                    self.note_addressed(number, index, *id, event, waiting.header.recorded);
+                }
                 Some(*id)
             }
             _ => None,
@@ -328,15 +331,19 @@ impl World {
             Payload::Event { id, event, .. } => {
                 let signers = signers.unwrap_or(Err(Void::Lines));
                 match &event.kind {
-                    Kind::Unknown(_) => {
-                        if let Some(case) = event.case {
-                            self.not_understood.insert(case);
+                    // What nobody with authority signed must not keep a case from being understood.
+                    Kind::Unknown(_) => match signers {
+                        Err(void) => Standing::Void(void),
+                        Ok(_) => {
+                            if let Some(case) = event.case {
+                                self.not_understood.insert(case);
+                            }
+                            Standing::NotUnderstood(event.case)
                         }
-                        Standing::NotUnderstood(event.case)
-                    }
+                    },
                     Kind::Known(kind) if kind.case_kind() == CaseKind::Roster => {
                         match signers
-                            .and_then(|officers| self.stand_roster(number, waiting, event, &officers))
+                            .and_then(|officers| self.stand_roster(number, waiting, *id, event, &officers))
                         {
                             Ok(()) => Standing::Roster(*kind),
                             Err(void) => Standing::Void(void),
@@ -405,6 +412,7 @@ impl World {
         &mut self,
         number: LogNo,
         waiting: &Waiting,
+        id: EventId,
         event: &Arc<Event>,
         officers: &[OfficerId],
     ) -> Result<(), Void> {
@@ -412,31 +420,33 @@ impl World {
             return Err(Void::OtherCase);
         };
         let department = event.department.clone();
-        let registry = &self.registry;
-        let right = officers
-            .first()
-            .and_then(|officer| {
-                registry
-                    .administrator_keys(&department, officer.as_str())
-                    .iter()
-                    .map(|key| administrator_right(&department, officer, key))
-                    .find(|right| {
-                        let version = waiting.header.registry.version;
-                        registry.holds(
-                            right,
-                            &waiting.header.origin,
-                            waiting.header.index,
-                            version,
-                            version,
-                        )
-                    })
-            })
-            .ok_or_else(|| Void::NoRight(department.to_string()))?;
-        let version = waiting.header.registry.version;
-        let log = self.log_mut(number).ok_or(Void::Lines)?;
-        log.roster
-            .add(waiting.header.index, version, kind, event, right)
-            .map_err(|error| Void::Roster(error.to_string()))
+        let Payload::Event { note, .. } = &waiting.payload else {
+            return Err(Void::Lines);
+        };
+        let (Some(officer), Some(line)) = (officers.first(), note.lines.first()) else {
+            return Err(Void::Lines);
+        };
+        // The right of the very key that signed: an officer may have had several.
+        let right = self
+            .registry
+            .administrator_keys(&department, officer.as_str())
+            .iter()
+            .find(|key| key.claims(line))
+            .map(|key| administrator_right(&department, officer, key))
+            .ok_or_else(|| Void::NoKey(officer.to_string()))?;
+        let fact = RosterFact {
+            index: waiting.header.index,
+            version: waiting.header.registry.version,
+            id,
+            kind,
+            event: event.clone(),
+            right,
+        };
+        let place = usize::try_from(number).ok();
+        let log = place.and_then(|place| self.logs.get_mut(place));
+        log.ok_or(Void::Lines)?
+            .roster
+            .add(fact, &self.registry, &department)
     }
 
     fn stand_governance(&mut self, number: LogNo, text: &str, upto: &Arc<Vector>) -> Standing {
@@ -551,7 +561,16 @@ impl World {
             }
         }
         if let Payload::Statement(Statement::Arrivals(ids)) = &waiting.payload {
-            covered.extend(ids);
+            // What lies outside the past of the statement may be known here or not yet: it says nothing (I5).
+            covered.extend(ids.iter().filter(|id| {
+                self.places(id).iter().any(|(other, index)| {
+                    *index < upto.size(*other)
+                        && self.addressed.get(other).is_some_and(|list| {
+                            list.binary_search_by_key(index, |addressed| addressed.index)
+                                .is_ok()
+                        })
+                })
+            }));
         }
         for event in covered {
             let addressed = self
