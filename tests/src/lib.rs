@@ -1,1 +1,3 @@
-//! placeholder
+//! Everything that crosses crates: the simulator, and what only tests of several crates share.
+
+pub mod sim;

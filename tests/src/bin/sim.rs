@@ -1,0 +1,104 @@
+//! Runs the simulator: one seed, a range of seeds, or for some minutes.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tally_tests::sim::engine::{Options, Sim};
+use tally_tests::sim::suite::{Outcome, run_seeds};
+
+const USAGE: &str =
+    "usage: sim --seed S [--verbose] | --seeds A..B | --minutes N [--from S]   (also: --acts N)";
+
+fn main() {
+    let mut options = Options::default();
+    let (mut seed, mut seeds, mut minutes, mut from) = (None, None, None, 1_000_000u64);
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let text = words.next().unwrap_or_default();
+            text.replace('_', "")
+                .parse::<u64>()
+                .unwrap_or_else(|_| usage(&format!("{word} {text}")))
+        };
+        match word.as_str() {
+            "--seed" => seed = Some(number()),
+            "--minutes" => minutes = Some(number()),
+            "--from" => from = number(),
+            "--acts" => options.acts = number(),
+            "--verbose" => options.verbose = true,
+            "--seeds" => {
+                let text = words.next().unwrap_or_default();
+                let range = text
+                    .split_once("..")
+                    .and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+                seeds = Some(range.unwrap_or_else(|| usage(&format!("{word} {text}"))));
+            }
+            other => usage(other),
+        }
+    }
+    if let Some(seed) = seed {
+        let report = Sim::new(seed, options).run();
+        println!(
+            "seed {seed}: clean, {} steps, trace {}",
+            report.steps,
+            report.trace.to_hex()
+        );
+        for line in report.coverage.lines() {
+            println!("{line}");
+        }
+        return;
+    }
+    let started = Instant::now();
+    let failed: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let clean = Mutex::new(0u64);
+    let seen = |outcome: &Outcome| match &outcome.result {
+        Ok(_) => {
+            let mut clean = clean.lock().expect("no panic while it is held");
+            *clean += 1;
+            if clean.is_multiple_of(50) {
+                eprintln!("{clean} seeds clean after {} s", started.elapsed().as_secs());
+            }
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            failed
+                .lock()
+                .expect("no panic while it is held")
+                .push(why.clone());
+        }
+    };
+    let coverage = match (seeds, minutes) {
+        (Some((a, b)), _) => run_seeds(a..b, &options, seen),
+        (None, Some(minutes)) => {
+            let until = started + Duration::from_secs(minutes * 60);
+            run_seeds(
+                (from..).take_while(move |_| Instant::now() < until),
+                &options,
+                seen,
+            )
+        }
+        (None, None) => usage("nothing to do"),
+    };
+    for line in coverage.lines() {
+        println!("{line}");
+    }
+    let (clean, failed) = (
+        clean.into_inner().expect("done"),
+        failed.into_inner().expect("done"),
+    );
+    println!(
+        "{clean} seeds clean, {} failed, {} s",
+        failed.len(),
+        started.elapsed().as_secs()
+    );
+    for name in coverage.missing() {
+        println!("never met: {name}");
+    }
+    if !failed.is_empty() {
+        std::process::exit(1);
+    }
+}
+
+fn usage(at: &str) -> ! {
+    eprintln!("error: {at}\n{USAGE}");
+    std::process::exit(2);
+}

@@ -1,0 +1,716 @@
+//! One check per invariant, after every step and at the end.
+
+use super::coverage::{race_name, row_name};
+use super::engine::{Acknowledged, Sim};
+use super::oracle::{Leaf, Meaning};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use tally_ledger::cases::{CaseFold, Reversal, table_of};
+use tally_ledger::crypto::{PublicKey, leaf_hash, sha256};
+use tally_ledger::proof::verify_recorded;
+use tally_ledger::replica::{Input, Output, Recorded, Replica};
+use tally_ledger::world::{Standing, World};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, Origin};
+use tally_schemas::proof::TlogProof;
+
+/// A case, a registry and a set of entries: what decides a state.
+type Key = (CaseId, Hash, Hash);
+
+/// What the checks remember.
+#[derive(Debug, Default)]
+pub struct Checker {
+    signed: BTreeMap<Origin, BTreeMap<u64, Hash>>,
+    meanings: BTreeMap<Key, Rc<Meaning>>,
+    states: BTreeMap<Key, Hash>,
+    worlds: BTreeMap<Hash, Hash>,
+    cursors: Vec<BTreeMap<DepartmentId, u64>>,
+    waiting: BTreeSet<(usize, DepartmentId, u64)>,
+    steps: u64,
+}
+
+impl Checker {
+    /// Makes the checker of a run.
+    pub fn new(nodes: usize) -> Self {
+        Self {
+            cursors: vec![BTreeMap::new(); nodes],
+            ..Self::default()
+        }
+    }
+
+    /// A node lost its memory: everything it resolves is looked at again.
+    pub fn forget(&mut self, node: usize) {
+        self.cursors[node].clear();
+        self.waiting.retain(|(of, ..)| *of != node);
+    }
+
+    /// I3: never two roots for one size, never a smaller size after a larger one.
+    pub fn signed(&mut self, origin: &Origin, size: u64, root: Hash) {
+        let of = self.signed.entry(origin.clone()).or_default();
+        if let Some((last, _)) = of.last_key_value() {
+            assert!(
+                *last <= size,
+                "I3: {origin} was signed at {last} and then at {size}"
+            );
+        }
+        let before = of.insert(size, root);
+        assert!(
+            before.is_none_or(|before| before == root),
+            "I3: two roots were signed for {origin} at {size}"
+        );
+    }
+}
+
+/// Checks a node after a step: what it resolved since, and every case that changed.
+pub fn check_step(sim: &mut Sim, node: usize, touched: &BTreeSet<CaseId>) {
+    let Some(replica) = sim.nodes[node].replica.take() else {
+        return;
+    };
+    resolved_since(sim, node, replica.world());
+    for case in touched {
+        check_case(sim, node, replica.world(), *case);
+    }
+    sim.checker.steps += 1;
+    if sim.checker.steps.is_multiple_of(500) {
+        check_world(sim, node, replica.world());
+    }
+    sim.nodes[node].replica = Some(replica);
+}
+
+/// I2 and I4 for entries that a node resolved since it was looked at last.
+fn resolved_since(sim: &mut Sim, node: usize, world: &World) {
+    for log in world.logs() {
+        let department = &log.origin.department;
+        let from = sim.checker.cursors[node].get(department).copied().unwrap_or(0);
+        let cursor = log.cursor();
+        assert!(
+            from <= cursor,
+            "I6: node-{node} resolved less of {department} than before"
+        );
+        for index in from..cursor {
+            let leaf = log.tree.leaf(index).expect("resolved entries are held");
+            let seen = sim.oracle.entry(&leaf).clone();
+            assert_eq!(
+                (seen.log(), seen.header.index),
+                (department, index),
+                "I2: an entry stands elsewhere"
+            );
+            let place = usize::try_from(index).expect("small");
+            let resolved = log.resolved.get(place).expect("the cursor counts them");
+            let got = match &resolved.standing {
+                Standing::InCase(_) => Ok("case"),
+                Standing::Roster(_) => Ok("roster"),
+                Standing::Statement => Ok("statement"),
+                Standing::Governance(_) => Ok("governance"),
+                Standing::NotUnderstood(_) => Ok("not-understood"),
+                Standing::Void(void) => Err(void.code()),
+            };
+            assert_eq!(
+                got, seen.standing,
+                "I4: entry {index} of {department} on node-{node} ({:?}), left the node, right the oracle",
+                resolved.standing
+            );
+            for (other, (size, _)) in &seen.vec {
+                let below = if other == department { *size + 1 } else { *size };
+                let number = world.number(other).expect("logs below are known");
+                assert_eq!(
+                    resolved.upto.size(number),
+                    below,
+                    "vec of entry {index} of {department} for {other} on node-{node}"
+                );
+            }
+            if sim.checker.waiting.remove(&(node, department.clone(), index)) {
+                sim.coverage.hit("unresolved, then resolved");
+            }
+        }
+        sim.checker.cursors[node].insert(department.clone(), cursor);
+        if let Some(number) = world.number(department)
+            && world
+                .waits_for(number)
+                .is_some_and(|why| !why.starts_with("signatures"))
+        {
+            sim.checker.waiting.insert((node, department.clone(), cursor));
+        }
+    }
+    let tip = registrar_tip(sim, world);
+    let newest = world.registry().newest();
+    assert_eq!(
+        (newest.version, newest.hash),
+        sim.oracle.registry_after(tip.as_ref()),
+        "registry of node-{node}"
+    );
+}
+
+fn registrar_tip(sim: &Sim, world: &World) -> Option<Leaf> {
+    let log = world.log(&sim.cast.registrar)?;
+    log.tree.leaf(log.cursor().checked_sub(1)?)
+}
+
+/// The entries of a case that a node has resolved.
+fn set_of(sim: &Sim, world: &World, case: CaseId) -> Vec<Leaf> {
+    let mut set: Vec<Leaf> = sim
+        .oracle
+        .of_case(&case)
+        .iter()
+        .copied()
+        .filter(|leaf| {
+            let seen = sim.oracle.entry(leaf);
+            world.log(seen.log()).is_some_and(|log| {
+                seen.header.index < log.cursor() && log.tree.leaf(seen.header.index) == Some(*leaf)
+            })
+        })
+        .collect();
+    set.sort();
+    set
+}
+
+/// I4, I5, I6 for one case: verdicts, state and reversals as the oracle derives them; equal sets, equal bytes.
+fn check_case(sim: &mut Sim, node: usize, world: &World, case: CaseId) {
+    let Some(fold) = world.case(&case) else {
+        panic!("I6: node-{node} says that case {case} changed and does not hold it");
+    };
+    let set = set_of(sim, world, case);
+    let newest = world.registry().newest();
+    let digest = sha256(&set.iter().map(|leaf| leaf.0.as_slice()).collect::<Vec<_>>());
+    let key = (case, newest.hash, digest);
+    let bytes = fold
+        .state()
+        .map(|state| state.to_json().to_canonical())
+        .unwrap_or_default();
+    let state = sha256(&[bytes.as_bytes()]);
+    if let Some(before) = sim.checker.states.insert(key, state) {
+        assert_eq!(
+            before, state,
+            "I5: case {case} on node-{node} differs from another state of the same entries"
+        );
+    }
+    let meaning = match sim.checker.meanings.get(&key) {
+        Some(meaning) => meaning.clone(),
+        None => {
+            let meaning = Rc::new(sim.oracle.meaning(case, &set, (newest.version, newest.hash)));
+            sim.checker.meanings.insert(key, meaning.clone());
+            meaning
+        }
+    };
+    let differ = |what: &str, got: &dyn std::fmt::Debug, expected: &dyn std::fmt::Debug| {
+        let trail: Vec<String> = set
+            .iter()
+            .map(|leaf| {
+                let seen = sim.oracle.entry(leaf);
+                format!(
+                    "  {} {} v{} {:?} vec {:?}",
+                    seen.log(),
+                    seen.header.index,
+                    seen.header.registry.version,
+                    describe(seen),
+                    seen.vec
+                        .iter()
+                        .map(|(log, (size, _))| format!("{log}:{size}"))
+                        .collect::<Vec<_>>()
+                )
+            })
+            .collect();
+        panic!(
+            "I5: {what} of case {case} on node-{node}\n  node:   {got:?}\n  oracle: {expected:?}\n{}",
+            trail.join("\n")
+        );
+    };
+    compare_entries(&differ, world, fold, &set, &meaning);
+    compare_state(&differ, fold, &meaning);
+    let reversals = reversals_of(world, fold);
+    if reversals != meaning.reversals {
+        differ("reversals", &reversals, &meaning.reversals);
+    }
+}
+
+type Differ<'a> = dyn Fn(&str, &dyn std::fmt::Debug, &dyn std::fmt::Debug) + 'a;
+
+fn describe(seen: &super::oracle::Seen) -> String {
+    match &seen.content {
+        super::oracle::Content::Event { event, id, .. } => {
+            let items = event
+                .body
+                .json()
+                .member("items")
+                .map(tally_schemas::json::Json::to_canonical);
+            format!(
+                "{} {} {} {}",
+                event.kind.as_str(),
+                event.department,
+                id.0.short(),
+                items.unwrap_or_default()
+            )
+        }
+        other => format!("{other:?}").chars().take(40).collect(),
+    }
+}
+
+fn compare_entries(differ: &Differ<'_>, world: &World, fold: &CaseFold, set: &[Leaf], meaning: &Meaning) {
+    let mut held: Vec<Leaf> = fold.entries().iter().map(|(entry, _)| entry.leaf).collect();
+    held.sort();
+    if held != set {
+        differ("the set of entries", &held, &set);
+    }
+    for (place, (entry, verdict)) in fold.entries().iter().enumerate() {
+        let got = verdict
+            .as_ref()
+            .map(drop)
+            .map_err(tally_ledger::authority::Void::code);
+        let expected = meaning.verdicts.get(&entry.leaf).expect("the sets are equal");
+        if got != *expected {
+            let what = format!(
+                "the verdict on entry {} of {}",
+                entry.entry.index, entry.entry.origin.department
+            );
+            differ(&what, &(got, verdict), expected);
+        }
+        let void = fold.void(place, world.registry()).map(|void| void.code());
+        let expected = meaning.voids.get(&entry.leaf).copied().flatten();
+        if void != expected {
+            let what = format!(
+                "void or not of entry {} of {}",
+                entry.entry.index, entry.entry.origin.department
+            );
+            differ(&what, &void, &expected);
+        }
+    }
+}
+
+fn compare_state(differ: &Differ<'_>, fold: &CaseFold, meaning: &Meaning) {
+    let (got, expected) = match (fold.state(), &meaning.state) {
+        (None, None) => return,
+        (Some(got), Some(expected)) => (got, expected),
+        (got, expected) => {
+            differ("open or not", &got.is_some(), &expected.is_some());
+            return;
+        }
+    };
+    if (got.kind, &got.owner, &got.first_asked) != (expected.kind, &expected.owner, &expected.first_asked) {
+        differ(
+            "kind, owner, first asked",
+            &(got.kind, &got.owner),
+            &(expected.kind, &expected.owner),
+        );
+    }
+    let items: BTreeMap<u16, super::oracle::OracleItem> = got
+        .items
+        .iter()
+        .map(|(number, item)| {
+            let item = super::oracle::OracleItem {
+                stage: item.stage,
+                moved_by: item.moved_by,
+                holder: item.holder.clone(),
+                proposed: item.proposed.clone(),
+                flags: item.flags.clone(),
+            };
+            (*number, item)
+        })
+        .collect();
+    if items != expected.items {
+        differ("the items", &items, &expected.items);
+    }
+    let facts: Vec<_> = got
+        .facts
+        .iter()
+        .map(|fact| {
+            (
+                fact.leaf,
+                fact.kind,
+                &fact.items,
+                &fact.overtaken,
+                &fact.moved,
+                &fact.raced,
+            )
+        })
+        .collect();
+    let theirs: Vec<_> = expected
+        .facts
+        .iter()
+        .map(|fact| {
+            (
+                fact.leaf,
+                fact.kind,
+                &fact.items,
+                &fact.overtaken,
+                &fact.moved,
+                &fact.raced,
+            )
+        })
+        .collect();
+    if facts != theirs {
+        differ("the facts in order", &facts, &theirs);
+    }
+}
+
+fn reversals_of(world: &World, fold: &CaseFold) -> Vec<(DepartmentId, u64, u16, String)> {
+    let mut list: Vec<(DepartmentId, u64, u16, String)> = fold
+        .reversals(world.registry())
+        .into_iter()
+        .map(|reversal| match reversal {
+            Reversal::RightTaken { entry, version } => (
+                entry.origin.department.clone(),
+                entry.index,
+                0,
+                format!("taken by {:?}", Some(version)),
+            ),
+            Reversal::Overtaken { entry, item, cause } => (
+                entry.origin.department.clone(),
+                entry.index,
+                item,
+                format!("overtaken by {cause}"),
+            ),
+        })
+        .collect();
+    list.sort();
+    list
+}
+
+/// Everything that a node derives, as one digest: cases, arrivals, openings, rosters.
+pub fn digest_of(world: &World) -> Hash {
+    let mut text = String::new();
+    for (case, fold) in world.cases() {
+        text.push_str(&case.to_string());
+        text.push_str(
+            &fold
+                .state()
+                .map(|state| state.to_json().to_canonical())
+                .unwrap_or_default(),
+        );
+        text.push_str(&format!("{:?}\n", reversals_of(world, fold)));
+    }
+    text.push_str(&format!("{:?}\n", world.arrivals()));
+    text.push_str(&format!("{:?}\n", world.numbers()));
+    for case in world.cases().keys() {
+        text.push_str(&format!("{}", u8::from(world.is_not_understood(case))));
+    }
+    for log in world.logs() {
+        let roster = world
+            .roster(&log.origin.department)
+            .expect("every log has a roster");
+        text.push_str(&format!("{} {:?} {:?}\n", log.origin, roster.terms, roster.posts));
+        for (officer, held) in &roster.officers {
+            let key = held.key.as_ref().map(|key| *key.public_key().as_bytes());
+            text.push_str(&format!("{officer} {key:?}\n"));
+        }
+    }
+    sha256(&[text.as_bytes()])
+}
+
+/// The resolved heads of a node, as one digest.
+fn cursors_of(world: &World) -> Hash {
+    let heads: Vec<String> = world
+        .logs()
+        .filter(|log| log.cursor() > 0)
+        .map(|log| {
+            let head = log.tree.head_at(log.cursor()).expect("resolved entries are held");
+            format!("{} {} {}\n", log.origin, head.size, head.root.to_hex())
+        })
+        .collect();
+    sha256(&[heads.concat().as_bytes()])
+}
+
+/// I5 and I6 for a whole world: every case against the oracle, and equal cursors, equal everything.
+pub fn check_world(sim: &mut Sim, node: usize, world: &World) {
+    let cases: Vec<CaseId> = world.cases().keys().copied().collect();
+    for case in cases {
+        check_case(sim, node, world, case);
+    }
+    let (cursors, digest) = (cursors_of(world), digest_of(world));
+    if let Some(before) = sim.checker.worlds.insert(cursors, digest) {
+        assert_eq!(
+            before, digest,
+            "I5: node-{node} derives other things than another node at equal cursors"
+        );
+    }
+}
+
+/// I1: the acknowledged entry is durable when the answer leaves, its proof verifies, and it counts.
+pub fn check_recorded(sim: &mut Sim, node: usize, note: Vec<u8>, recorded: &Recorded) {
+    let log = sim.nodes[node].disk.get(&recorded.origin);
+    let place = usize::try_from(recorded.index).expect("small");
+    let entry = log
+        .and_then(|log| log.entries.get(place))
+        .unwrap_or_else(|| panic!("I1: {} was acknowledged before it was durable", recorded.event))
+        .clone();
+    let proof = TlogProof::parse(&recorded.proof).expect("a served proof is of its format");
+    let member = sim.cast.member(&recorded.origin.department);
+    let key = PublicKey::admit(&member.record.log_key).expect("log keys are admissible");
+    let key = tally_ledger::checkpoint::LogKey::new(&recorded.origin, &key);
+    if let Err(error) = verify_recorded(&entry, &proof, &key) {
+        panic!("I6: the proof of {} does not verify: {error}", recorded.event);
+    }
+    let leaf = leaf_hash(&entry);
+    let seen = sim.oracle.entry(&leaf).clone();
+    match seen.standing {
+        Ok("case") => {
+            let verdict = sim.oracle.verdict(&leaf);
+            assert!(
+                verdict.is_ok(),
+                "an accepted event is void in its own past: {verdict:?}: {}",
+                describe(&seen)
+            );
+        }
+        Ok(_) => {}
+        Err(code) => panic!("an accepted event is void: {code}: {}", describe(&seen)),
+    }
+    let earlier = sim.acknowledged.iter().find(|held| held.event == recorded.event);
+    if let Some(earlier) = earlier {
+        assert_eq!(
+            (earlier.index, earlier.leaf),
+            (recorded.index, leaf),
+            "a repeated submission of {} got another place",
+            recorded.event
+        );
+        sim.coverage.hit("copies answered with the same proof");
+        return;
+    }
+    sim.coverage.hit("acknowledged");
+    let acknowledged = Acknowledged {
+        event: recorded.event,
+        origin: recorded.origin.clone(),
+        index: recorded.index,
+        leaf,
+        note,
+    };
+    sim.acknowledged.push(acknowledged);
+}
+
+/// I1: what was acknowledged is on the disk after a crash.
+pub fn check_acknowledged(sim: &Sim, node: usize) {
+    for held in &sim.acknowledged {
+        if sim.cast.member(&held.origin.department).node != node {
+            continue;
+        }
+        let place = usize::try_from(held.index).expect("small");
+        let entry = sim.nodes[node]
+            .disk
+            .get(&held.origin)
+            .and_then(|log| log.entries.get(place));
+        let leaf = entry.map(|entry| leaf_hash(entry));
+        assert_eq!(
+            leaf,
+            Some(held.leaf),
+            "I1: {} was acknowledged and is gone after a crash",
+            held.event
+        );
+    }
+}
+
+/// Says whether all nodes hold and resolve everything.
+pub fn converged(sim: &Sim) -> bool {
+    let Some(first) = sim.nodes.first().and_then(|node| node.replica.as_ref()) else {
+        return false;
+    };
+    let sizes = |world: &World| {
+        world
+            .logs()
+            .map(|log| (log.cursor(), log.size()))
+            .collect::<Vec<_>>()
+    };
+    let plain = sizes(first.world());
+    let alike = |node: &super::node::Node| {
+        node.replica
+            .as_ref()
+            .is_some_and(|replica| sizes(replica.world()) == plain)
+    };
+    if !sim.nodes.iter().all(alike) {
+        return false;
+    }
+    let expected = cursors_of(first.world());
+    sim.nodes.iter().enumerate().all(|(place, node)| {
+        let Some(replica) = &node.replica else {
+            return false;
+        };
+        node.outbox.is_empty()
+            && node.writing.is_none()
+            && node.inbox.is_empty()
+            && cursors_of(replica.world()) == expected
+            && replica.world().logs().all(|log| log.waiting.is_empty())
+            && sim.cast.hosted(place).iter().all(|department| {
+                let size = node
+                    .disk
+                    .get(&sim.cast.origin(department))
+                    .map_or(0, |log| log.entries.len() as u64);
+                replica
+                    .world()
+                    .log(department)
+                    .map_or(0, tally_ledger::world::Log::cursor)
+                    == size
+            })
+    })
+}
+
+/// Tells in what the nodes differ, for a failure of liveness.
+pub fn differences(sim: &Sim) -> String {
+    let mut text = String::new();
+    for (place, node) in sim.nodes.iter().enumerate() {
+        text.push_str(&format!("\n  node-{place}:"));
+        let Some(replica) = &node.replica else {
+            text.push_str(" down");
+            continue;
+        };
+        for log in replica.world().logs() {
+            text.push_str(&format!(
+                " {}={}/{}",
+                log.origin.department,
+                log.cursor(),
+                log.size()
+            ));
+            if let Some(number) = replica.world().number(&log.origin.department)
+                && let Some(why) = replica.world().waits_for(number)
+            {
+                text.push_str(&format!(" ({why})"));
+            }
+        }
+        text.push_str(&format!(
+            " outbox {} writing {}",
+            node.outbox.len(),
+            node.writing.is_some()
+        ));
+    }
+    text
+}
+
+/// The end of a run: all equal, everything acknowledged is everywhere, every checkpoint fits, a fresh node agrees.
+pub fn check_end(sim: &mut Sim) {
+    for held in &sim.acknowledged {
+        for (place, node) in sim.nodes.iter().enumerate() {
+            let world = node.replica.as_ref().expect("all are up").world();
+            let leaf = world
+                .log(&held.origin.department)
+                .and_then(|log| log.tree.leaf(held.index));
+            assert_eq!(leaf, Some(held.leaf), "I1: {} is not on node-{place}", held.event);
+        }
+    }
+    for (origin, roots) in &sim.checker.signed {
+        let node = sim.cast.member(&origin.department).node;
+        let log = sim.nodes[node]
+            .disk
+            .get(origin)
+            .expect("what was signed is on the disk");
+        for (size, root) in roots {
+            let last = usize::try_from(*size)
+                .expect("small")
+                .checked_sub(1)
+                .expect("nothing empty was signed");
+            let leaf = leaf_hash(log.entries.get(last).expect("I3: a signed size is on the disk"));
+            assert_eq!(
+                sim.oracle.root_at(&leaf),
+                *root,
+                "I3: {origin} at {size} was signed with another root"
+            );
+        }
+    }
+    if !sim.options.check {
+        return;
+    }
+    for node in 0..sim.nodes.len() {
+        let replica = sim.nodes[node].replica.take().expect("all are up");
+        check_world(sim, node, replica.world());
+        sim.nodes[node].replica = Some(replica);
+    }
+    let expected = digest_of(sim.nodes[0].replica.as_ref().expect("all are up").world());
+    for (place, node) in sim.nodes.iter().enumerate() {
+        let world = node.replica.as_ref().expect("all are up").world();
+        assert_eq!(
+            digest_of(world),
+            expected,
+            "I5: node-{place} and node-0 differ at the end"
+        );
+    }
+    let fresh = fresh(sim);
+    assert_eq!(
+        digest_of(fresh.world()),
+        expected,
+        "I5: a node that read everything anew differs"
+    );
+    count(sim);
+}
+
+/// Reads every log of the first node anew, in another order.
+fn fresh(sim: &mut Sim) -> Replica {
+    let mut rng = sim.chaos.fork();
+    let mut replica =
+        Replica::found(&sim.cast.genesis, BTreeSet::new()).expect("the genesis founds a federation");
+    let now = sim.clock(0);
+    let mut inputs = super::engine::restored(&sim.nodes[0], &mut rng);
+    while !inputs.is_empty() {
+        let mut next = Vec::new();
+        for output in replica.handle(now, inputs) {
+            if let Output::Verify(jobs) = output {
+                next.extend(jobs.iter().map(|job| Input::Verified(vec![job.run()])));
+            }
+        }
+        rng.shuffle(&mut next);
+        inputs = next;
+    }
+    replica
+}
+
+/// Counts what the run met.
+fn count(sim: &mut Sim) {
+    let replica = sim.nodes[0].replica.take().expect("all are up");
+    let world = replica.world();
+    let newest = world.registry().newest();
+    for log in world.logs() {
+        for resolved in &log.resolved {
+            match &resolved.standing {
+                Standing::Void(void) => sim.coverage.hit(format!("void: {}", void.code())),
+                Standing::Roster(kind) => {
+                    sim.coverage.hit(format!("effective: {}", kind.as_str()));
+                    sim.coverage.hit("case kind: roster");
+                }
+                Standing::NotUnderstood(_) => sim.coverage.hit("not understood"),
+                Standing::Governance(_) => sim.coverage.hit("governance notes"),
+                Standing::Statement => sim.coverage.hit("statements"),
+                Standing::InCase(_) => {}
+            }
+        }
+    }
+    for (case, fold) in world.cases() {
+        let set = set_of(sim, world, *case);
+        let met = sim.oracle.rows_met(&set, (newest.version, newest.hash));
+        for (first, second) in &met {
+            sim.coverage.hit(row_name(first.as_str(), second.as_str()));
+        }
+        for place in 0..fold.entries().len() {
+            if let Some(void) = fold.void(place, world.registry()) {
+                sim.coverage.hit(format!("void: {}", void.code()));
+            }
+        }
+        for reversal in fold.reversals(world.registry()) {
+            match reversal {
+                Reversal::RightTaken { .. } => sim.coverage.hit("reversals by a taking"),
+                Reversal::Overtaken { .. } => sim.coverage.hit("overtaken acts"),
+            }
+        }
+        sim.coverage.add("refolds", fold.refolds());
+        let Some(state) = fold.state() else { continue };
+        sim.coverage.hit(format!("case kind: {}", state.kind.as_str()));
+        for fact in &state.facts {
+            sim.coverage.hit(format!("effective: {}", fact.kind.as_str()));
+            for item in &fact.raced {
+                let Some((from, _)) = fact.moved.get(item) else {
+                    continue;
+                };
+                let Some(table) = table_of(state.kind) else {
+                    continue;
+                };
+                sim.coverage.hit(format!(
+                    "race edge from {}: {}",
+                    from.as_str(),
+                    fact.kind.as_str()
+                ));
+                for row in table.pairs.iter().filter(|row| row.second == fact.kind) {
+                    let raced = row.race.is_some_and(|(stages, _)| stages.contains(from));
+                    if raced && met.contains(&(row.first, row.second)) {
+                        sim.coverage
+                            .hit(race_name(row.first.as_str(), row.second.as_str()));
+                    }
+                }
+            }
+        }
+    }
+    let known: BTreeSet<EventId> = world.cases().keys().copied().collect();
+    sim.coverage.add("cases", known.len() as u64);
+    sim.nodes[0].replica = Some(replica);
+}

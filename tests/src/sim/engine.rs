@@ -1,0 +1,847 @@
+//! The world of a run: virtual time, the queue of what will happen, and the driver that keeps the contract of the core.
+
+use super::cast::{Cast, START_MS, at};
+use super::checker::Checker;
+use super::coverage::Coverage;
+use super::network::Network;
+use super::node::Node;
+use super::oracle::Oracle;
+use super::rng::Rng;
+use super::workload::Workload;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use tally_ledger::checkpoint::sign_checkpoint;
+use tally_ledger::crypto::{SigningKey, sha256};
+use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Refusal, Replica};
+use tally_schemas::frame::Frame;
+use tally_schemas::id::{DepartmentId, EventId, Hash, Origin};
+use tally_schemas::time::Timestamp;
+
+/// What will happen.
+#[derive(Debug)]
+pub enum Happening {
+    /// A message arrives.
+    Arrives {
+        /// Where.
+        to: usize,
+        /// From where.
+        from: usize,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A request for entries arrives at a peer.
+    Asked {
+        /// The peer.
+        peer: usize,
+        /// Who asks.
+        by: usize,
+        /// The log.
+        origin: Origin,
+        /// The first entry.
+        start: u64,
+    },
+    /// Signatures were checked.
+    Verified(usize, u64, Vec<CheckResult>),
+    /// The disk is done.
+    Written(usize, u64),
+    /// Inputs are handed in together.
+    Handle(usize, u64),
+    /// Time is told to a node.
+    Tick(usize, u64),
+    /// Somebody acts.
+    Work,
+    /// Something breaks.
+    Fault,
+    /// The network joins again, if this is still the partition of that number.
+    Heal(u64),
+    /// A node starts again.
+    Start(usize),
+}
+
+/// What a note that was submitted is about.
+#[derive(Debug, Clone)]
+pub struct Ticketed {
+    /// The node.
+    pub node: usize,
+    /// The note.
+    pub note: Vec<u8>,
+    /// The department whose log it is for.
+    pub department: DepartmentId,
+}
+
+/// An acknowledgement that a client holds.
+#[derive(Debug, Clone)]
+pub struct Acknowledged {
+    /// The event.
+    pub event: EventId,
+    /// The log.
+    pub origin: Origin,
+    /// The position.
+    pub index: u64,
+    /// The entry.
+    pub leaf: Hash,
+    /// The note, for those who ask again.
+    pub note: Vec<u8>,
+}
+
+/// How a run is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many acts.
+    pub acts: u64,
+    /// Whether states are compared with the oracle; the second run of a seed only gives its trace.
+    pub check: bool,
+    /// Whether to tell what happens.
+    pub verbose: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            acts: 240,
+            check: true,
+            verbose: false,
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// The hash over everything that happened.
+    pub trace: Hash,
+    /// What was met.
+    pub coverage: Coverage,
+    /// How many things happened.
+    pub steps: u64,
+}
+
+/// A run.
+pub struct Sim {
+    /// The seed.
+    pub seed: u64,
+    /// How it is made.
+    pub options: Options,
+    /// Randomness of the workload.
+    pub rng: Rng,
+    /// Randomness of network, disks and crashes.
+    pub chaos: Rng,
+    /// Virtual time in milliseconds.
+    pub now_ms: i64,
+    /// The cast.
+    pub cast: Cast,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The network.
+    pub network: Network,
+    /// The oracle.
+    pub oracle: Oracle,
+    /// The checker.
+    pub checker: Checker,
+    /// What was met.
+    pub coverage: Coverage,
+    /// Submissions without an answer.
+    pub tickets: BTreeMap<u64, Ticketed>,
+    /// Acknowledgements.
+    pub acknowledged: Vec<Acknowledged>,
+    /// Notes whose node crashed before it answered.
+    pub unanswered: Vec<Ticketed>,
+    /// The last refusals by ticket, for directed scenarios.
+    pub refused: BTreeMap<u64, Box<Refusal>>,
+    /// The number of the partition in force.
+    pub partition: u64,
+    /// Whether things still break.
+    pub faulty: bool,
+    queue: BinaryHeap<Reverse<(i64, u64, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    next: u64,
+    next_ticket: u64,
+    trace: Hash,
+    steps: u64,
+    verified: BTreeMap<Hash, bool>,
+}
+
+impl Sim {
+    /// Prepares a run.
+    pub fn new(seed: u64, options: Options) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut chaos = rng.fork();
+        let nodes = 5 + usize::try_from(seed % 3).expect("small");
+        let cast = Cast::found(seed, &mut rng, nodes);
+        let oracle = Oracle::new(&cast.genesis, cast.genesis_hash, cast.federation.clone());
+        let network = Network::new(nodes, &mut chaos);
+        let mut sim = Self {
+            seed,
+            options,
+            rng,
+            chaos,
+            now_ms: START_MS,
+            nodes: (0..nodes).map(|_| Node::new()).collect(),
+            network,
+            oracle,
+            checker: Checker::new(nodes),
+            coverage: Coverage::default(),
+            tickets: BTreeMap::new(),
+            acknowledged: Vec::new(),
+            unanswered: Vec::new(),
+            refused: BTreeMap::new(),
+            partition: 0,
+            faulty: true,
+            queue: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            next: 0,
+            next_ticket: 0,
+            trace: Hash::default(),
+            steps: 0,
+            verified: BTreeMap::new(),
+            cast,
+        };
+        for node in 0..nodes {
+            sim.start(node);
+        }
+        sim
+    }
+
+    /// Runs to the end: work under faults, then calm, then every check.
+    pub fn run(mut self) -> Report {
+        let mut workload = Workload::new(&mut self);
+        self.later(500, Happening::Work);
+        self.later(8_000, Happening::Fault);
+        while let Some(happening) = self.pop() {
+            if matches!(happening, Happening::Work) {
+                workload.act(&mut self);
+                if self.coverage.count("acts") >= self.options.acts {
+                    break;
+                }
+                let wait = self.rng.between(100, 1_600);
+                self.later(wait, Happening::Work);
+            } else {
+                self.step(happening);
+            }
+        }
+        self.settle();
+        super::checker::check_end(&mut self);
+        Report {
+            trace: self.trace,
+            coverage: self.coverage,
+            steps: self.steps,
+        }
+    }
+
+    /// Stops the faults and waits until all nodes hold and resolve the same.
+    fn settle(&mut self) {
+        self.faulty = false;
+        self.network.calm();
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].disk_failed {
+                self.crash(node);
+            }
+            if self.nodes[node].replica.is_none() {
+                self.start(node);
+            }
+        }
+        let stopped = self.now_ms;
+        let mut converged = None;
+        while let Some(happening) = self.pop() {
+            if !matches!(happening, Happening::Work) {
+                self.step(happening);
+            }
+            let since = self.now_ms - stopped;
+            match converged {
+                // Statements about the last acts still go round for a minute or two.
+                Some(when) if self.now_ms - when > 150_000 && super::checker::converged(self) => return,
+                Some(_) => {}
+                None if super::checker::converged(self) => converged = Some(self.now_ms),
+                None => {}
+            }
+            assert!(
+                since < CONVERGED_WITHIN_MS,
+                "liveness: {since} ms after the faults stopped the nodes differ: {}",
+                super::checker::differences(self)
+            );
+        }
+    }
+
+    /// Schedules something.
+    pub fn later(&mut self, delay_ms: i64, happening: Happening) {
+        let number = self.next;
+        self.next += 1;
+        self.queue.push(Reverse((self.now_ms + delay_ms, number, number)));
+        self.happenings.insert(number, happening);
+    }
+
+    fn pop(&mut self) -> Option<Happening> {
+        let Reverse((when, _, number)) = self.queue.pop()?;
+        self.now_ms = self.now_ms.max(when);
+        self.steps += 1;
+        self.happenings.remove(&number)
+    }
+
+    /// Adds to the trace.
+    pub fn note(&mut self, what: &str, node: usize, detail: &[u8]) {
+        let place = (node as u64).to_be_bytes();
+        self.trace = sha256(&[
+            &self.trace.0,
+            &self.now_ms.to_be_bytes(),
+            what.as_bytes(),
+            &place,
+            detail,
+        ]);
+        if self.options.verbose {
+            println!(
+                "{:>9} node-{node} {what} {}",
+                self.now_ms - START_MS,
+                sha256(&[detail]).short()
+            );
+        }
+    }
+
+    /// Tells the story of a run, when asked to.
+    pub fn tell(&self, what: impl FnOnce() -> String) {
+        if self.options.verbose {
+            println!("{:>9} {}", self.now_ms - START_MS, what());
+        }
+    }
+
+    /// Returns the clock of a node.
+    pub fn clock(&self, node: usize) -> Timestamp {
+        at(self.now_ms + self.nodes[node].skew_ms)
+    }
+
+    fn step(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrives { to, from, bytes } => {
+                if !self.network.connects(to, from) {
+                    self.coverage.hit("messages cut off");
+                    return;
+                }
+                if let Ok(frame) = Frame::decode(&bytes) {
+                    self.hand(to, Input::Frame(frame));
+                } else {
+                    self.coverage.hit("frames unreadable");
+                }
+            }
+            Happening::Asked {
+                peer,
+                by,
+                origin,
+                start,
+            } => self.answer(peer, by, &origin, start),
+            Happening::Verified(node, life, results) => {
+                if self.nodes[node].life == life {
+                    self.hand(node, Input::Verified(results));
+                }
+            }
+            Happening::Written(node, life) => {
+                if self.nodes[node].life == life {
+                    self.written(node);
+                }
+            }
+            Happening::Handle(node, life) => {
+                if self.nodes[node].life == life {
+                    self.handle(node);
+                }
+            }
+            Happening::Tick(node, life) => {
+                if self.nodes[node].life == life && self.nodes[node].replica.is_some() {
+                    self.hand(node, Input::Tick);
+                    let wait = self.chaos.between(1_500, 4_000);
+                    self.later(wait, Happening::Tick(node, life));
+                }
+            }
+            Happening::Fault => self.fault(),
+            Happening::Heal(number) => {
+                if self.partition == number {
+                    self.network.heal();
+                    self.note("heal", 0, &[]);
+                }
+            }
+            Happening::Start(node) => {
+                if self.nodes[node].disk_failed {
+                    self.crash(node);
+                }
+                if self.nodes[node].replica.is_none() {
+                    self.start(node);
+                }
+            }
+            Happening::Work => {}
+        }
+    }
+
+    /// Gives a node an input; several may be handled together.
+    pub fn hand(&mut self, node: usize, input: Input) {
+        if self.nodes[node].replica.is_none() {
+            return;
+        }
+        self.nodes[node].inbox.push(input);
+        if self.chaos.chance(80) {
+            self.handle(node);
+        } else {
+            let (wait, life) = (self.chaos.between(1, 60), self.nodes[node].life);
+            self.later(wait, Happening::Handle(node, life));
+        }
+    }
+
+    fn handle(&mut self, node: usize) {
+        let inputs = std::mem::take(&mut self.nodes[node].inbox);
+        if !inputs.is_empty() {
+            self.feed(node, inputs);
+        }
+    }
+
+    /// Lets the core handle inputs, shows the oracle what it made, checks, and releases what may be released.
+    pub fn feed(&mut self, node: usize, inputs: Vec<Input>) {
+        let now = self.clock(node);
+        let Some(replica) = self.nodes[node].replica.as_mut() else {
+            return;
+        };
+        let outputs = replica.handle(now, inputs);
+        let mut touched = BTreeSet::new();
+        for output in &outputs {
+            match output {
+                Output::Persist(batch) if batch.own => {
+                    for entry in &batch.entries {
+                        self.oracle.show(entry);
+                    }
+                }
+                Output::Changed(cases) => touched.extend(cases.iter().copied()),
+                Output::Alarm(alarm) => self.alarm(node, alarm),
+                _ => {}
+            }
+        }
+        if self.options.check {
+            super::checker::check_step(self, node, &touched);
+        }
+        if self.nodes[node].disk_failed {
+            // The node serves no more writes: nothing that follows the failed batch is released, refusals are.
+            for output in outputs {
+                if let Output::Reply {
+                    ticket,
+                    result: Err(refusal),
+                } = output
+                {
+                    self.replied(node, ticket, Err(refusal));
+                }
+            }
+            return;
+        }
+        self.nodes[node].outbox.extend(outputs);
+        self.release(node);
+    }
+
+    fn release(&mut self, node: usize) {
+        while self.nodes[node].writing.is_none() {
+            let Some(output) = self.nodes[node].outbox.pop_front() else {
+                return;
+            };
+            match output {
+                Output::Verify(jobs) => self.verify(node, &jobs),
+                Output::Persist(batch) => {
+                    let head = format!("{} {} {}", batch.origin, batch.start, batch.head.root.to_hex());
+                    self.note("persist", node, head.as_bytes());
+                    self.nodes[node].writing = Some(batch);
+                    let wait = if self.chaos.chance(5) {
+                        self.chaos.between(200, 3_000)
+                    } else {
+                        self.chaos.between(1, 120)
+                    };
+                    let life = self.nodes[node].life;
+                    self.later(wait, Happening::Written(node, life));
+                }
+                Output::Publish(frame) => self.publish(node, &frame),
+                Output::Want { origin, start } => {
+                    let mut peers: Vec<usize> = (0..self.nodes.len()).filter(|peer| *peer != node).collect();
+                    self.chaos.shuffle(&mut peers);
+                    for peer in peers.into_iter().take(2) {
+                        let wait = self.chaos.between(1, self.network.delay_ms);
+                        let origin = origin.clone();
+                        self.later(
+                            wait,
+                            Happening::Asked {
+                                peer,
+                                by: node,
+                                origin,
+                                start,
+                            },
+                        );
+                    }
+                }
+                Output::Reply { ticket, result } => self.replied(node, ticket, result),
+                Output::Changed(_) | Output::Alarm(_) => {}
+            }
+        }
+    }
+
+    /// Checks signatures outside the core, in several lots that come back in any order.
+    fn verify(&mut self, node: usize, jobs: &[Job]) {
+        let mut results: Vec<CheckResult> = Vec::new();
+        for job in jobs {
+            // The same signature is checked on every node; it is computed once.
+            let line = job
+                .note
+                .lines
+                .get(job.line)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let key = sha256(&[
+                job.key.public_key().as_bytes(),
+                job.note.text.as_bytes(),
+                line.as_bytes(),
+            ]);
+            let verified = *self.verified.entry(key).or_insert_with(|| job.run().verified);
+            results.push(CheckResult { id: job.id, verified });
+        }
+        self.chaos.shuffle(&mut results);
+        let life = self.nodes[node].life;
+        while !results.is_empty() {
+            let lot = self.chaos.place(results.len()) + 1;
+            let rest = results.split_off(lot);
+            let wait = if self.chaos.chance(5) {
+                self.chaos.between(100, 4_000)
+            } else {
+                self.chaos.between(1, 80)
+            };
+            self.later(wait, Happening::Verified(node, life, results));
+            results = rest;
+        }
+    }
+
+    /// The disk is done with a batch.
+    fn written(&mut self, node: usize) {
+        let Some(batch) = self.nodes[node].writing.take() else {
+            return;
+        };
+        let token = batch.token;
+        if self.faulty && self.chaos.below(1_000) < 2 {
+            self.coverage.hit("disk failures");
+            self.note("disk-failed", node, &[]);
+            self.nodes[node].disk_failed = true;
+            self.nodes[node].outbox.clear();
+            let why = "no space left".to_owned();
+            self.feed(node, vec![Input::PersistFailed { token, why }]);
+            let replica = self.nodes[node].replica.as_ref();
+            assert!(
+                replica.is_some_and(|replica| replica.failure().is_some()),
+                "after a failed write node-{node} still serves writes"
+            );
+            // The operator notices.
+            let down = self.chaos.between(5_000, 20_000);
+            self.later(down, Happening::Start(node));
+            return;
+        }
+        self.nodes[node].write(&batch);
+        let checkpoint = batch.own.then(|| self.sign(node, &batch));
+        self.note("written", node, &token.to_be_bytes());
+        self.hand(node, Input::Persisted { token, checkpoint });
+        self.release(node);
+    }
+
+    /// Signs the head after a batch; the lock advances first.
+    fn sign(&mut self, node: usize, batch: &Batch) -> Vec<u8> {
+        let log = self.nodes[node]
+            .disk
+            .get(&batch.origin)
+            .expect("it was just written");
+        let leaf = tally_ledger::crypto::leaf_hash(log.entries.last().expect("a batch has entries"));
+        assert_eq!(
+            batch.head.root,
+            self.oracle.root_at(&leaf),
+            "the head of {} at {} is not the root of its entries",
+            batch.origin,
+            batch.head.size
+        );
+        assert_eq!(
+            batch.head.size,
+            log.entries.len() as u64,
+            "head and entries of {} differ",
+            batch.origin
+        );
+        self.sign_tail(node, &batch.origin)
+    }
+
+    /// Signs the tail of an own log.
+    pub fn sign_tail(&mut self, node: usize, origin: &Origin) -> Vec<u8> {
+        let seed = self.cast.member(&origin.department).log_seed;
+        let log = self.nodes[node]
+            .disk
+            .get_mut(origin)
+            .expect("the log is on the disk");
+        let size = log.entries.len() as u64;
+        let leaf = tally_ledger::crypto::leaf_hash(log.entries.last().expect("the log has entries"));
+        let root = self.oracle.root_at(&leaf);
+        self.checker.signed(origin, size, root);
+        log.locked = size;
+        let head = tally_schemas::id::TreeHead { size, root };
+        let checkpoint = sign_checkpoint(origin, head, &SigningKey::from_seed(&seed)).to_bytes();
+        log.checkpoint.clone_from(&checkpoint);
+        checkpoint
+    }
+
+    fn publish(&mut self, node: usize, frame: &Frame) {
+        let detail = format!("{} {} {}", frame.origin, frame.start, frame.entries.len());
+        self.note("publish", node, detail.as_bytes());
+        let bytes = frame.encode().expect("frames of runs are within their limits");
+        for to in 0..self.nodes.len() {
+            if to != node {
+                self.send(node, to, &bytes);
+            }
+        }
+    }
+
+    fn send(&mut self, from: usize, to: usize, bytes: &[u8]) {
+        let delays = self.network.copies(&mut self.chaos);
+        match delays.len() {
+            0 => self.coverage.hit("messages lost"),
+            1 => {}
+            _ => self.coverage.hit("messages repeated"),
+        }
+        for delay in delays {
+            let passed = self.network.pass(bytes.to_vec(), &mut self.chaos);
+            if passed != bytes {
+                self.coverage.hit("messages damaged");
+            }
+            self.later(
+                delay,
+                Happening::Arrives {
+                    to,
+                    from,
+                    bytes: passed,
+                },
+            );
+        }
+    }
+
+    /// A peer answers a request for entries from its own disk.
+    fn answer(&mut self, peer: usize, by: usize, origin: &Origin, start: u64) {
+        if !self.network.connects(peer, by) {
+            return;
+        }
+        let most = usize::try_from(self.chaos.between(1, 40)).expect("small");
+        let node = &self.nodes[peer];
+        let (Some(replica), Some(log)) = (&node.replica, node.disk.get(origin)) else {
+            return;
+        };
+        let Some(size) = replica
+            .checkpoint(&origin.department)
+            .map(|checkpoint| checkpoint.head().size)
+        else {
+            return;
+        };
+        let end = size.min(log.entries.len() as u64).min(start + most as u64);
+        if end <= start {
+            return;
+        }
+        let (from, to) = (
+            usize::try_from(start).expect("small"),
+            usize::try_from(end).expect("small"),
+        );
+        let entries = log.entries[from..to].iter().map(|entry| entry.to_vec()).collect();
+        if let Some(frame) = replica.frame(origin, start, entries) {
+            let bytes = frame.encode().expect("frames of runs are within their limits");
+            self.coverage.hit("ranges served");
+            self.send(peer, by, &bytes);
+        }
+    }
+
+    /// Submits a note at a node; returns the ticket, or none when the node is down.
+    pub fn submit(&mut self, node: usize, department: &DepartmentId, note: Vec<u8>) -> Option<u64> {
+        self.nodes[node].replica.as_ref()?;
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.note("submit", node, &note);
+        let ticketed = Ticketed {
+            node,
+            note: note.clone(),
+            department: department.clone(),
+        };
+        self.tickets.insert(ticket, ticketed);
+        self.hand(
+            node,
+            Input::Submit {
+                ticket,
+                note,
+                personal_override: Some("simulated".to_owned()),
+            },
+        );
+        Some(ticket)
+    }
+
+    fn replied(&mut self, node: usize, ticket: u64, result: Result<Recorded, Box<Refusal>>) {
+        let Some(ticketed) = self.tickets.remove(&ticket) else {
+            panic!("node-{node} answered ticket {ticket} twice, or one that was never given");
+        };
+        match result {
+            Ok(recorded) => {
+                self.note("recorded", node, recorded.event.to_string().as_bytes());
+                self.tell(|| {
+                    format!(
+                        "node-{node} recorded {} at {} {}",
+                        recorded.event.0.short(),
+                        recorded.origin,
+                        recorded.index
+                    )
+                });
+                super::checker::check_recorded(self, node, ticketed.note, &recorded);
+            }
+            Err(refusal) => {
+                self.note("refused", node, refusal.code.as_bytes());
+                self.tell(|| format!("node-{node} refused {}: {refusal}", refusal.code));
+                self.coverage.hit(format!("refused: {}", refusal.code));
+                self.refused.insert(ticket, refusal);
+            }
+        }
+    }
+
+    fn alarm(&mut self, node: usize, alarm: &Alarm) {
+        self.note("alarm", node, format!("{alarm:?}").as_bytes());
+        match alarm {
+            Alarm::FrameRefused { why, .. } => {
+                self.coverage.hit("frames refused");
+                assert!(!why.starts_with("statement"), "node-{node}: {why}");
+            }
+            Alarm::ForeignRoot { .. } => self.coverage.hit("foreign roots named"),
+            Alarm::Reversed { .. } => self.coverage.hit("alarms: reversed"),
+            Alarm::WritesStopped { .. } if self.nodes[node].disk_failed => {}
+            Alarm::LogStopped { .. }
+            | Alarm::Fork { .. }
+            | Alarm::OwnLogAhead { .. }
+            | Alarm::WritesStopped { .. } => {
+                panic!("node-{node} raises an alarm that no fault of this run explains: {alarm:?}");
+            }
+        }
+    }
+
+    fn fault(&mut self) {
+        if !self.faulty {
+            return;
+        }
+        match self.chaos.below(10) {
+            0..=3 => {
+                let node = self.chaos.place(self.nodes.len());
+                if self.nodes[node].replica.is_some() {
+                    self.crash(node);
+                    let down = self.chaos.between(500, 15_000);
+                    self.later(down, Happening::Start(node));
+                }
+            }
+            4..=7 => {
+                let groups = (0..self.nodes.len()).map(|_| self.chaos.place(2)).collect();
+                let long = self.chaos.between(3_000, 30_000);
+                self.part(groups, long);
+            }
+            _ => {
+                self.network.delay_ms = self.chaos.between(5, 2_500);
+                self.network.loss = self.chaos.below(20);
+            }
+        }
+        let wait = self.chaos.between(4_000, 16_000);
+        self.later(wait, Happening::Fault);
+    }
+
+    /// Parts the network for a while.
+    pub fn part(&mut self, groups: Vec<usize>, for_ms: i64) {
+        self.coverage.hit("partitions");
+        self.note("part", 0, format!("{groups:?}").as_bytes());
+        self.network.groups = groups;
+        self.partition += 1;
+        let number = self.partition;
+        self.later(for_ms, Happening::Heal(number));
+    }
+
+    /// Takes a node down: everything that its disk does not hold is lost. What it was writing may or may not be there.
+    pub fn crash(&mut self, node: usize) {
+        self.coverage.hit("crashes");
+        self.note("crash", node, &[]);
+        let fate = self.chaos.below(3);
+        let state = &mut self.nodes[node];
+        state.replica = None;
+        state.life += 1;
+        state.outbox.clear();
+        state.inbox.clear();
+        state.disk_failed = false;
+        if let Some(batch) = state.writing.take() {
+            self.coverage.hit("crashes while writing");
+            if fate > 0 {
+                self.nodes[node].write(&batch);
+                if batch.own && fate > 1 {
+                    self.sign(node, &batch);
+                }
+            }
+        }
+        let lost: Vec<u64> = self
+            .tickets
+            .iter()
+            .filter(|(_, ticketed)| ticketed.node == node)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in lost {
+            let ticketed = self.tickets.remove(&ticket).expect("just found");
+            self.unanswered.push(ticketed);
+        }
+        super::checker::check_acknowledged(self, node);
+    }
+
+    /// Starts a node from its disk.
+    pub fn start(&mut self, node: usize) {
+        self.note("start", node, &[]);
+        if self.faulty && self.nodes[node].life > 0 {
+            super::rogue::tamper(self, node);
+        }
+        self.nodes[node].skew_ms = self.chaos.between(-90_000, 90_000);
+        let hosted: BTreeSet<DepartmentId> = self.cast.hosted(node).into_iter().collect();
+        let own: Vec<Origin> = hosted
+            .iter()
+            .map(|department| self.cast.origin(department))
+            .collect();
+        for origin in own {
+            let behind = self.nodes[node]
+                .disk
+                .get(&origin)
+                .is_some_and(|log| log.locked < log.entries.len() as u64);
+            if behind {
+                self.sign_tail(node, &origin);
+            }
+        }
+        let replica = Replica::found(&self.cast.genesis, hosted).expect("the genesis founds a federation");
+        self.nodes[node].replica = Some(replica);
+        let inputs = restored(&self.nodes[node], &mut self.chaos);
+        self.checker.forget(node);
+        for input in inputs {
+            self.feed(node, vec![input]);
+        }
+        let life = self.nodes[node].life;
+        let wait = self.chaos.between(10, 2_000);
+        self.later(wait, Happening::Tick(node, life));
+    }
+}
+
+/// Reads a disk back, logs in any order, long ones in two parts.
+pub fn restored(node: &Node, rng: &mut Rng) -> Vec<Input> {
+    let mut logs: Vec<Vec<Input>> = Vec::new();
+    for (origin, log) in &node.disk {
+        let all: Vec<Vec<u8>> = log.entries.iter().map(|entry| entry.to_vec()).collect();
+        let cut = rng.place(all.len() + 1);
+        let mut parts = Vec::new();
+        if rng.chance(30) {
+            parts.push((all[..cut].to_vec(), Vec::new()));
+            parts.push((all[cut..].to_vec(), log.checkpoint.clone()));
+        } else {
+            parts.push((all, log.checkpoint.clone()));
+        }
+        logs.push(
+            parts
+                .into_iter()
+                .map(|(entries, checkpoint)| Input::Restored {
+                    origin: origin.clone(),
+                    entries,
+                    checkpoint,
+                })
+                .collect(),
+        );
+    }
+    rng.shuffle(&mut logs);
+    logs.into_iter().flatten().collect()
+}
+
+/// How long after the last fault all nodes must agree, in virtual time.
+pub const CONVERGED_WITHIN_MS: i64 = 600_000;

@@ -1,0 +1,221 @@
+//! A dishonest operator: entries that the core would refuse, put into an own log with its own key while the node is down.
+//!
+//! Their form, place and chain are right, so no log stops; what they carry must stay without effect on every node (I4) and in
+//! every trail (I6).
+
+use super::cast::at;
+use super::engine::Sim;
+use super::workload;
+use std::sync::Arc;
+use tally_ledger::crypto::{event_id, leaf_hash};
+use tally_schemas::entry::{Entry, EntryHeader, RegistryRef};
+use tally_schemas::event::{Event, Kind};
+use tally_schemas::governance::Change;
+use tally_schemas::id::{DepartmentId, Hash, NamedHead, Origin, TreeHead};
+use tally_schemas::json::Json;
+use tally_schemas::note::Note;
+use tally_schemas::statement::Statement;
+
+/// Puts some entries into own logs of a node that is down.
+pub fn tamper(sim: &mut Sim, node: usize) {
+    let hosted = sim.cast.hosted(node);
+    for department in hosted {
+        let origin = sim.cast.origin(&department);
+        let begun = sim.nodes[node]
+            .disk
+            .get(&origin)
+            .is_some_and(|log| log.entries.len() > 12);
+        if !begun || !sim.chaos.chance(35) {
+            continue;
+        }
+        for _ in 0..=sim.chaos.below(3) {
+            append(sim, node, &department, &origin);
+        }
+    }
+}
+
+fn append(sim: &mut Sim, node: usize, department: &DepartmentId, origin: &Origin) {
+    let log = sim.nodes[node].disk.get(origin).expect("the log was begun");
+    let last = log.entries.last().expect("the log was begun").clone();
+    let header = Entry::parse(&last).expect("it was appended").header;
+    let index = header.index + 1;
+    let mut registry = header.registry;
+    let mut heads = Vec::new();
+    let (code, payload) = payload(sim, node, department);
+    match code {
+        "registry-hash" => {
+            registry = RegistryRef {
+                version: registry.version,
+                hash: Hash(sim.chaos.bytes()),
+            };
+        }
+        "foreign-root" => heads.extend(foreign_head(sim, node, origin)),
+        _ => {}
+    }
+    let entry = Entry {
+        header: EntryHeader {
+            origin: origin.clone(),
+            index,
+            prev: leaf_hash(&last),
+            recorded: at(sim.now_ms).max(header.recorded),
+            registry,
+            heads,
+        },
+        payload,
+    };
+    let bytes: Arc<[u8]> = Arc::from(entry.to_bytes());
+    if Entry::parse(&bytes).is_err() {
+        return;
+    }
+    sim.tell(|| format!("rogue {code} at {origin} {index}"));
+    sim.coverage.hit(format!("rogue: {code}"));
+    sim.oracle.show(&bytes);
+    let log = sim.nodes[node].disk.get_mut(origin).expect("the log was begun");
+    log.entries.push(bytes);
+}
+
+/// A head of another log that was never there, of a size that this one may name.
+fn foreign_head(sim: &mut Sim, node: usize, own: &Origin) -> Option<NamedHead> {
+    let others: Vec<(Origin, u64)> = sim.nodes[node]
+        .disk
+        .iter()
+        .filter(|(origin, log)| *origin != own && !log.entries.is_empty())
+        .map(|(origin, log)| (origin.clone(), log.entries.len() as u64))
+        .collect();
+    let (origin, size) = sim.chaos.pick(&others)?.clone();
+    let root = Hash(sim.chaos.bytes());
+    Some(NamedHead {
+        origin,
+        head: TreeHead { size, root },
+    })
+}
+
+/// Payloads that must have no effect, or none but what the oracle says.
+fn payload(sim: &mut Sim, node: usize, department: &DepartmentId) -> (&'static str, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("notes are text");
+    let choice = sim.chaos.below(18);
+    let any_ack = |sim: &mut Sim, own: bool| {
+        let fitting: Vec<Vec<u8>> = sim
+            .acknowledged
+            .iter()
+            .filter(|held| (held.origin.department == *department) == own)
+            .map(|held| held.note.clone())
+            .collect();
+        sim.chaos.pick(&fitting).cloned()
+    };
+    match choice {
+        0 => ("form", "something else\n\nentirely\n".to_owned()),
+        1 => ("form", "tally/event/v1\n{\"a\":1}\n\nnothing\n".to_owned()),
+        2 | 3 => match any_ack(sim, true) {
+            Some(note) => ("copy in the own log", text(note)),
+            None => ("form", "tally/unknown/v9\n".to_owned()),
+        },
+        4 | 5 => match any_ack(sim, false) {
+            Some(note) => ("copy in another log", text(note)),
+            None => ("form", "tally/unknown/v9\n".to_owned()),
+        },
+        6 => {
+            let note = any_ack(sim, true).and_then(|note| damaged_signature(&note, sim));
+            (
+                "signature",
+                note.map_or_else(|| "tally/unknown/v9\n".to_owned(), text),
+            )
+        }
+        7 => {
+            let by: Vec<_> = sim
+                .cast
+                .members
+                .values()
+                .take(2)
+                .map(|member| {
+                    let (officer, seed) = member.administrators.last().expect("there is one").clone();
+                    (member.record.id.clone(), officer, seed)
+                })
+                .collect();
+            let right = tally_schemas::governance::Right::Role {
+                department: department.clone(),
+                role: tally_schemas::genesis::Role::Audit,
+            };
+            let (version, previous) = (1 + sim.chaos.below(4), Hash(sim.chaos.bytes()));
+            let note = sim.cast.govern(
+                version,
+                previous,
+                at(sim.now_ms),
+                vec![Change::RightGiven(right)],
+                &by,
+            );
+            ("governance", text(note))
+        }
+        8 => (
+            "foreign-root",
+            Statement::Arrivals(vec![tally_schemas::id::EventId(Hash(sim.chaos.bytes()))]).to_text(),
+        ),
+        9 => (
+            "registry-hash",
+            any_event(sim, node, department).map_or_else(|| "x\n".to_owned(), text),
+        ),
+        10 => (
+            "unknown-kind",
+            unknown_kind(sim, node, department).map_or_else(|| "x\n".to_owned(), text),
+        ),
+        11 => {
+            // An arrival that this log may never have had.
+            let some = sim
+                .acknowledged
+                .get(sim.chaos.place(sim.acknowledged.len().max(1)))
+                .map(|held| held.event);
+            let id = some.unwrap_or(tally_schemas::id::EventId(Hash(sim.chaos.bytes())));
+            ("arrivals", Statement::Arrivals(vec![id]).to_text())
+        }
+        12 => {
+            let member = sim.cast.member(department);
+            let hand = member.administrators.first().expect("there is one").clone();
+            let body = workload::appointment(&super::cast::officer("nobody"), "head");
+            let kind = tally_schemas::event::EventKind::RosterAppointed;
+            (
+                "roster",
+                text(workload::roster_note(sim, department, kind, body, &hand)),
+            )
+        }
+        _ => (
+            "any event",
+            any_event(sim, node, department).map_or_else(|| "x\n".to_owned(), text),
+        ),
+    }
+}
+
+fn damaged_signature(note: &[u8], sim: &mut Sim) -> Option<Vec<u8>> {
+    let mut note = Note::parse(note, tally_schemas::limits::EVENT_NOTE_BYTES_MAX).ok()?;
+    Event::parse_text(&note.text).ok()?;
+    let _ = event_id(&note.text);
+    let place = sim.chaos.place(64);
+    let byte = note.lines.first_mut()?.signature.get_mut(place)?;
+    *byte ^= 1;
+    Some(note.to_bytes())
+}
+
+/// An event without regard to what the case allows.
+fn any_event(sim: &mut Sim, node: usize, department: &DepartmentId) -> Option<Vec<u8>> {
+    let view = sim.nodes.iter().position(|other| other.replica.is_some())?;
+    let _ = node;
+    workload::careless(sim, view, department)
+}
+
+fn unknown_kind(sim: &mut Sim, node: usize, department: &DepartmentId) -> Option<Vec<u8>> {
+    let note = any_event(sim, node, department)?;
+    let note = Note::parse(&note, tally_schemas::limits::EVENT_NOTE_BYTES_MAX).ok()?;
+    let mut event = Event::parse_text(&note.text).ok()?;
+    let case = event
+        .kind
+        .as_str()
+        .split('.')
+        .next()
+        .unwrap_or("request")
+        .to_owned();
+    event.kind = Kind::Unknown(format!("{case}.invented"));
+    let _: &Json = event.body.json();
+    let view = sim.nodes.iter().position(|other| other.replica.is_some())?;
+    let keys = workload::keys_for(sim, view, department)?;
+    event.signers = keys.0;
+    Some(sim.cast.sign(&event, &keys.1))
+}
