@@ -201,8 +201,18 @@ fn the_demonstration_ends_well_and_its_logs_convince_strangers() {
             let place = bad.len() / 2;
             bad[place] ^= 1;
             fs::write(&path, &bad).unwrap();
-            assert!(!ours().status.success(), "{} flipped: {}", path.display(), told(&ours()));
-            assert!(!theirs().status.success(), "{} flipped: {}", path.display(), told(&theirs()));
+            assert!(
+                !ours().status.success(),
+                "{} flipped: {}",
+                path.display(),
+                told(&ours())
+            );
+            assert!(
+                !theirs().status.success(),
+                "{} flipped: {}",
+                path.display(),
+                told(&theirs())
+            );
             fs::write(&path, &good).unwrap();
         }
         let inside = files(&folder).iter().all(|path| {
