@@ -88,6 +88,28 @@ pub fn mark_text(texts: Texts, mark: &Value) -> String {
     }
 }
 
+/// Tells why a node refused: in words of the catalogue where it has them, else as the node put it.
+///
+/// A refusal under the law carries the code of a mark, and its fields behind the code: `<code>: <name> <value>, ..`.
+pub fn refusal_text(texts: Texts, code: &str, what: &str) -> String {
+    let named = |section: &str| texts.find(&format!("{section}.{code}"));
+    if let Some(name) = named("refusal").or_else(|| named("answer")) {
+        return name.to_owned();
+    }
+    if named("mark").is_none() {
+        return what.to_owned();
+    }
+    let fields: serde_json::Map<String, Value> = what
+        .strip_prefix(code)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .into_iter()
+        .flat_map(|rest| rest.split(", "))
+        .filter_map(|pair| pair.split_once(' '))
+        .map(|(name, value)| (name.to_owned(), Value::from(value)))
+        .collect();
+    coded(texts, "mark", code, &Value::Object(fields))
+}
+
 fn headline(texts: Texts, main: &Value, status: Option<&Value>) -> String {
     let stands = status
         .map(|status| status_text(texts, status))
@@ -260,6 +282,18 @@ mod tests {
             due,
             json!({"status": "overdue", "daysLate": 3, "calendarDaysLate": 5}),
         )
+    }
+
+    #[test]
+    fn a_refusal_under_the_law_is_told_in_words_with_its_fields() {
+        let what = "refusal-for-incomplete-materials: ground MATERIALS_INCOMPLETE";
+        let told = refusal_text(Texts::new(Language::Zh), "refusal-for-incomplete-materials", what);
+        assert!(
+            told.contains("MATERIALS_INCOMPLETE") && !told.contains('{'),
+            "{told}"
+        );
+        let plain = refusal_text(Texts::new(Language::En), "from-newer-software", "x is not y");
+        assert_eq!(plain, "x is not y");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What went wrong, for people: family, text, hint. The one place where library errors become exit codes.
 
 use crate::draft::value::Unfit;
+use crate::explain;
 use crate::keystore::KeystoreError;
 use crate::node::NodeError;
 use crate::texts::{Texts, fill};
@@ -168,12 +169,12 @@ impl Failure {
     /// Returns the text in a language.
     pub fn message(&self, texts: Texts) -> String {
         if let Some(body) = &self.refusal {
-            let section = if texts.find(&format!("refusal.{}", body.code)).is_some() {
-                "refusal"
+            let told = explain::refusal_text(texts, &body.code, &body.what);
+            let mut text = if told == body.what {
+                body.code.clone()
             } else {
-                "answer"
+                told
             };
-            let mut text = texts.name(section, &body.code).to_owned();
             if let Some(article) = &body.article {
                 text.push_str(&texts.fill("ui.under-article", &[("article", article)]));
             }

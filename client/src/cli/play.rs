@@ -5,6 +5,7 @@ use super::error::{Failure, Outcome, file_failure};
 use super::output::{Output, Terminal};
 use super::session::Session;
 use super::views;
+use crate::explain;
 use crate::federation::Plan;
 use crate::play::{
     KeyFolder, Play, PlayError, Progress, Report, Scenario, ScenarioError, ScenarioFolder, StepError,
@@ -208,9 +209,7 @@ impl Reader<'_> {
                 case,
                 refused,
             } => {
-                let words =
-                    ["refusal", "mark"].map(|section| texts.find(&format!("{section}.{}", refused.code)));
-                let what = words.into_iter().flatten().next().unwrap_or(&refused.what);
+                let what = explain::refusal_text(texts, &refused.code, &refused.what);
                 texts.fill(
                     "ui.play-refused",
                     &[

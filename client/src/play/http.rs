@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tally_ledger::authority::Registry;
 use tally_schemas::api::{self, Answer, PartBody, SubmitBody, TrialClockBody};
 use tally_schemas::checkpoint::Checkpoint;
-use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NamedHead, NodeId};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, FederationId, Hash, NamedHead, NodeId};
 use tally_schemas::limits::CHECKPOINT_BYTES_MAX;
 use tally_schemas::note::Note;
 use tally_schemas::time::Timestamp;
@@ -36,6 +36,7 @@ pub type ShowView<'a> = Box<dyn FnMut(&str, &View) -> Result<String, TargetError
 /// A trial of several nodes, reached over HTTP.
 pub struct Trial<'a> {
     nodes: BTreeMap<NodeId, NodeClient>,
+    federation: FederationId,
     offline: BTreeSet<NodeId>,
     cut: BTreeSet<NodeId>,
     hosts: BTreeMap<DepartmentId, NodeId>,
@@ -80,6 +81,7 @@ impl<'a> Trial<'a> {
             .collect();
         Ok(Self {
             nodes,
+            federation: registry.federation().clone(),
             hosts,
             offline: BTreeSet::new(),
             cut: BTreeSet::new(),
@@ -89,13 +91,13 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Waits until every node takes writes.
+    /// Waits until every node takes writes, and makes sure that they belong to the federation of the folder.
     ///
     /// # Errors
-    /// A node that is not ready in time.
+    /// A node that is not ready in time, or another federation behind its address.
     pub fn wait_ready(&self, patience: Duration) -> Result<(), TargetError> {
         let start = Instant::now();
-        for (id, node) in &self.nodes {
+        for (id, node) in self.nodes.iter().filter(|(id, _)| !self.offline.contains(*id)) {
             loop {
                 let error = match node.bytes(api::path::READY, api::BODY_BYTES_MAX as u64) {
                     Ok(_) => break,
@@ -105,6 +107,15 @@ impl<'a> Trial<'a> {
                     return Err(broken(id, &error));
                 }
                 std::thread::sleep(LOOK_EVERY);
+            }
+            let told = node.federation().map_err(|error| broken(id, &error))?;
+            if told.id != self.federation.as_str() {
+                return Err(TargetError::Lacking(format!(
+                    "{} is a node of {}, the folder is that of {}; another trial uses this address",
+                    node.base(),
+                    told.id,
+                    self.federation
+                )));
             }
         }
         Ok(())
