@@ -73,6 +73,7 @@ const SOURCES: &[&str] = &[
     include_str!("../texts/words.toml"),
     include_str!("../texts/states.toml"),
     include_str!("../texts/messages.toml"),
+    include_str!("../texts/remedies.toml"),
     include_str!("../texts/help.toml"),
     include_str!("../texts/play.toml"),
 ];
@@ -196,7 +197,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
     use tally_ledger::cases::Stage;
-    use tally_schemas::api::DraftState;
+    use tally_schemas::api::{DraftState, LAW_REMEDY, REMEDIES};
     use tally_schemas::event::personal::PersonalKind;
     use tally_schemas::event::roster::DUTIES;
     use tally_schemas::event::{CaseKind, Field, FieldType, SignerRole, Source};
@@ -370,6 +371,7 @@ mod tests {
                 "stated",
                 "rung",
                 "answer",
+                "remedy",
             ])
             .collect();
         for key in catalogue().keys() {
@@ -489,6 +491,24 @@ mod tests {
         assert!(reasons.len() > 20);
         let reasons: BTreeSet<String> = reasons.difference(&section("refusal")).cloned().collect();
         assert_eq!(section("answer"), reasons);
+    }
+
+    #[test]
+    fn every_reason_has_its_remedy_and_the_node_says_the_same() {
+        let mut english: BTreeMap<String, &str> = BTreeMap::from([("law".to_owned(), LAW_REMEDY)]);
+        english.extend(REMEDIES.iter().map(|(code, text)| ((*code).to_owned(), *text)));
+        let told: BTreeMap<String, &str> = section("remedy")
+            .into_iter()
+            .map(|code| {
+                let text = Texts::new(Language::En).find(&format!("remedy.{code}"));
+                (code, text.unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(told, english);
+        let mut reasons = section("refusal");
+        reasons.extend(section("answer"));
+        let without: Vec<&String> = reasons.iter().filter(|code| !told.contains_key(*code)).collect();
+        assert!(without.is_empty(), "no remedy for {without:?}");
     }
 
     #[test]

@@ -201,7 +201,18 @@ impl Failure {
                 .collect();
             return Some(texts.fill("hint.possible", &[("acts", &acts.join("; "))]));
         }
-        self.hint.map(|key| fill(texts.say(key), &self.pairs()))
+        if let Some(key) = self.hint {
+            return Some(fill(texts.say(key), &self.pairs()));
+        }
+        let body = self.refusal.as_ref()?;
+        let known = texts.find(&format!("remedy.{}", body.code));
+        let law = || {
+            texts
+                .find(&format!("mark.{}", body.code))
+                .map(|_| texts.say("remedy.law"))
+        };
+        let told = known.or_else(law).unwrap_or(&body.hint);
+        (!told.is_empty()).then(|| told.to_owned())
     }
 
     fn pairs(&self) -> Vec<(&str, &dyn Display)> {

@@ -9,7 +9,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use tally_ledger::replica::Refusal;
 use tally_schemas::FormatError;
-use tally_schemas::api::{RETRY_AFTER_SECONDS, RefusalBody};
+use tally_schemas::api::{RETRY_AFTER_SECONDS, RefusalBody, remedy};
 
 /// An answer that is not 2xx.
 #[derive(Debug, Clone)]
@@ -26,6 +26,7 @@ impl ApiError {
                 family: family.to_owned(),
                 code: code.to_owned(),
                 what: what.into(),
+                hint: remedy(code).to_owned(),
                 article: None,
                 possible: Vec::new(),
             }),

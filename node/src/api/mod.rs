@@ -21,14 +21,22 @@ pub use error::ApiError;
 use crate::runtime::Shared;
 use crate::trial::Trial;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use tally_schemas::api::{BODY_BYTES_MAX, NOTE_BODY_BYTES_MAX, PARTS_BODY_BYTES_MAX, path};
+use tokio_stream::StreamExt as _;
+
+/// How much of a body that is too long is read before the refusal is sent.
+const READ_AWAY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long such a body is read.
+const READ_AWAY_TIME: Duration = Duration::from_secs(20);
 
 /// Where the handlers find the node: empty while it is offline.
 #[derive(Debug, Clone, Default)]
@@ -146,22 +154,50 @@ async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response
             return error.into_response();
         }
     }
+    let limit = body_limit(&request);
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) {
+        read_away(request.into_body()).await;
+        return ApiError::too_large(limit).into_response();
+    }
+    next.run(request).await
+}
+
+/// Returns how long the body of a request may be.
+fn body_limit(request: &Request) -> usize {
     let is_json = request
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.starts_with("application/json"));
-    if request.uri().path() == path::SUBMIT && !is_json {
-        let length = request
-            .headers()
-            .get(axum::http::header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.parse::<usize>().ok());
-        if length.is_some_and(|length| length > NOTE_BODY_BYTES_MAX) {
-            return ApiError::too_large(NOTE_BODY_BYTES_MAX).into_response();
-        }
+    match request.uri().path() {
+        path::SUBMIT if is_json => PARTS_BODY_BYTES_MAX,
+        path::SUBMIT => NOTE_BODY_BYTES_MAX,
+        other if other.starts_with("/v1/drafts/") => PARTS_BODY_BYTES_MAX,
+        _ => BODY_BYTES_MAX,
     }
-    next.run(request).await
+}
+
+/// Takes the bytes of a body that is too long off the connection, and keeps none of them.
+///
+/// Closing a connection on which bytes still arrive resets it, and the caller would see a broken pipe instead of the reason.
+async fn read_away(body: Body) {
+    let mut stream = body.into_data_stream();
+    let reading = async {
+        let mut left = READ_AWAY_BYTES_MAX;
+        while let Some(Ok(chunk)) = stream.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Whoever sends slower than this gets the reset.
+    let _in_time = tokio::time::timeout(READ_AWAY_TIME, reading).await;
 }
 
 /// Serves a node on a listener until `stop` resolves.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::replica::{Alarm, Batch, Family, Input, Output, Refusal, Replica, Ticket};
 use tally_ledger::world::Payload;
-use tally_schemas::api::{PossibleAct, RefusalBody};
+use tally_schemas::api::{PossibleAct, RefusalBody, remedy};
 use tally_schemas::entry::Entry;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
@@ -743,6 +743,7 @@ pub(crate) fn refusal_body(refusal: &Refusal) -> RefusalBody {
         family: family.to_owned(),
         code: refusal.code.clone(),
         what: refusal.what.clone(),
+        hint: remedy(&refusal.code).to_owned(),
         article: refusal.article.clone(),
         possible: possible.collect(),
     }

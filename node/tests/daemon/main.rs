@@ -6,6 +6,7 @@
     reason = "a test stops at what it did not expect"
 )]
 
+mod bad_input;
 mod federation;
 
 use federation::{APPLICATION, Detached, Federation, START};

@@ -3,6 +3,10 @@
 //! Shapes only. What is signed travels inside as the text or base64 of its own bytes and is checked under its own format;
 //! nothing here is ever signed or stored. Requests refuse unknown members, answers may gain some.
 
+mod remedy;
+
+pub use remedy::{LAW_REMEDY, REMEDIES, remedy};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -174,6 +178,9 @@ pub struct RefusalBody {
     pub code: String,
     /// What was wrong, in English.
     pub what: String,
+    /// What to do about it, in English: [`remedy`] of the code.
+    #[serde(default)]
+    pub hint: String,
     /// The provision, if it is a rule of the law.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub article: Option<String>,
