@@ -20,6 +20,11 @@ use tally_schemas::limits::{NOTE_BYTES_MAX, PROOF_HASHES_MAX};
 use tally_schemas::lock::{LOCK_FILE_BYTES, LOCK_SLOT_BYTES, LockFile, LockSlot};
 use tally_schemas::note::{KEY_TYPE_COSIGNATURE, KEY_TYPE_ED25519, Note, SignatureLine};
 use tally_schemas::proof::TlogProof;
+use tally_schemas::snapshot::{
+    ArrivalState, BriefState, CaseRow, ChunkRow, EdgeLevel, EntryState, LogState, PlaceState, Row,
+    RunningNumber, SnapshotHead, StandingState, TableRef, case_key, chunk_key, decode_block, decode_row,
+    encode_block, encode_row, event_key, open_key, settled_key,
+};
 use tally_schemas::tile::{ExportPath, encode_bundle, encode_tile, parse_bundle, parse_tile};
 
 const ORIGIN: &str = "vector-0123456789abcdef/housing/1";
@@ -85,6 +90,7 @@ fn vectors() -> Vec<Vector> {
         ("tiles", tiles()),
         ("frame", frames()),
         ("lock", locks()),
+        ("snapshot", snapshots()),
     ] {
         all.extend(list.into_iter().map(|(file, title, bytes)| Vector {
             folder,
@@ -530,6 +536,158 @@ fn tiles() -> Made {
     ]
 }
 
+fn snapshot_sum(bytes: &[u8]) -> Hash {
+    tagged_hash(DomainTag::SNAPSHOT, &[bytes])
+}
+
+fn snapshots() -> Made {
+    let held = tree(3);
+    let hash = |byte: u8| Hash([byte; 32]);
+    let arrival = ArrivalState {
+        event: hash(1),
+        sent_ms: 1_767_571_200_000,
+        available_ms: Some(1_767_571_201_000),
+        received_ms: vec![("civil".to_owned(), 1_767_571_202_000)],
+    };
+    let head = SnapshotHead {
+        genesis: hash(9),
+        governance: vec!["a governance note\n".to_owned()],
+        logs: vec![LogState {
+            origin: ORIGIN.to_owned(),
+            size: 3,
+            root: held.root(),
+            edge: vec![
+                EdgeLevel {
+                    first: 0,
+                    hashes: (0..3).map(|index| held.leaf(index).unwrap()).collect(),
+                },
+                EdgeLevel {
+                    first: 0,
+                    hashes: vec![held.head_at(2).unwrap().root],
+                },
+            ],
+            last_leaf: held.leaf(2).unwrap(),
+            last_recorded_ms: 1_767_571_203_000,
+            last_version: 1,
+            named: vec![("vector-0123456789abcdef/civil/1".to_owned(), 300)],
+            acts_upto: 3,
+            roster: vec![0],
+        }],
+        unreceived: vec![("housing".to_owned(), vec![hash(3)])],
+        loose: Vec::new(),
+        not_understood: vec![hash(4)],
+        running: vec![RunningNumber {
+            department: "housing".to_owned(),
+            kind: "request".to_owned(),
+            year: 2026,
+            running: 31,
+        }],
+        tables: vec![TableRef {
+            number: 7,
+            rows: 5,
+            blocks_bytes: 900,
+            index_bytes: 80,
+            index_sum: hash(5),
+        }],
+    };
+    let brief = BriefState {
+        kind: Some("request".to_owned()),
+        open: true,
+        owner: "housing".to_owned(),
+        holders: vec!["civil".to_owned()],
+        owes: vec!["civil".to_owned()],
+        awaits: vec!["civil".to_owned(), "housing".to_owned()],
+        stages: vec!["pending".to_owned()],
+        version: 1,
+        names: vec![hash(6)],
+    };
+    let case = CaseRow {
+        places: vec![PlaceState {
+            log: 0,
+            index: 1,
+            bad_line: None,
+            number: Some((2026, 31)),
+        }],
+        arrivals: vec![arrival],
+        digest: (hash(7), hash(8)),
+        brief: brief.clone(),
+    };
+    let entry = |event: Option<Hash>, standing: StandingState| EntryState {
+        recorded_ms: 1_767_571_200_000,
+        addressed: event.is_some(),
+        event,
+        standing,
+        raised: Vec::new(),
+    };
+    let chunk = ChunkRow {
+        below: vec![0, 299],
+        entries: vec![
+            entry(None, StandingState::Statement),
+            EntryState {
+                raised: vec![(1, 300)],
+                ..entry(Some(hash(1)), StandingState::Case(hash(1)))
+            },
+            entry(
+                Some(hash(2)),
+                StandingState::Void("no-key".to_owned(), "officer x is not enrolled".to_owned()),
+            ),
+        ],
+    };
+    let block = encode_block(&vec![
+        Row {
+            key: case_key(&hash(1)),
+            value: Some(encode_row(&case).unwrap()),
+        },
+        Row {
+            key: event_key(&hash(1), Some((0, 1))),
+            value: Some(Vec::new()),
+        },
+        Row {
+            key: chunk_key(0, 0),
+            value: Some(encode_row(&chunk).unwrap()),
+        },
+        Row {
+            key: open_key(&hash(1)),
+            value: Some(encode_row(&brief).unwrap()),
+        },
+        Row {
+            key: settled_key(&hash(1)),
+            value: None,
+        },
+    ])
+    .unwrap();
+    let bytes = head.encode(snapshot_sum).unwrap();
+    let put = |at: usize, with: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] = with;
+        bytes
+    };
+    vec![
+        (
+            "head.snapshot",
+            "A head over one log of three entries",
+            bytes.clone(),
+        ),
+        ("block.rows", "A block with a row of each kind", block.clone()),
+        ("bad-version.snapshot", "Refused: another version", put(0, 2)),
+        (
+            "bad-checksum.snapshot",
+            "Refused: a byte of the genesis hash changed",
+            put(5, 0),
+        ),
+        (
+            "bad-cut.snapshot",
+            "Refused: cut by a byte",
+            bytes[..bytes.len() - 1].to_vec(),
+        ),
+        (
+            "bad-trailing.rows",
+            "Refused: a trailing byte after a block",
+            [block.as_slice(), &[0]].concat(),
+        ),
+    ]
+}
+
 fn frames() -> Made {
     let good = Frame {
         origin: origin(),
@@ -785,6 +943,27 @@ fn read(vector: &Vector, bytes: &[u8]) -> Result<(Vec<u8>, String), String> {
             let again = [&bytes[..at], &slot, &bytes[at + LOCK_SLOT_BYTES..]].concat();
             Ok((again, out))
         }
+        "snapshot" if vector.file.ends_with(".rows") => {
+            let rows = decode_block(bytes).map_err(failed)?;
+            for row in &rows {
+                writeln!(out, "- key `{}`", row.key.escape_ascii()).unwrap();
+                match (row.key.first(), &row.value) {
+                    (_, None) => writeln!(out, "\n  gone\n").unwrap(),
+                    (Some(b'c'), Some(value)) => show(&mut out, &decode_row::<CaseRow>(value).unwrap()),
+                    (Some(b'l'), Some(value)) => show(&mut out, &decode_row::<ChunkRow>(value).unwrap()),
+                    (Some(b'o'), Some(value)) => show(&mut out, &decode_row::<BriefState>(value).unwrap()),
+                    (_, Some(value)) => writeln!(out, "\n  value `{}`\n", hex(value)).unwrap(),
+                }
+            }
+            writeln!(out, "```\n{}```", hex_lines(bytes)).unwrap();
+            Ok((encode_block(&rows).unwrap(), out))
+        }
+        "snapshot" => {
+            let head = SnapshotHead::decode(bytes, snapshot_sum).map_err(failed)?;
+            show(&mut out, &head);
+            writeln!(out, "```\n{}```", hex_lines(bytes)).unwrap();
+            Ok((head.encode(snapshot_sum).unwrap(), out))
+        }
         other => panic!("no folder {other}"),
     }
 }
@@ -796,6 +975,11 @@ fn write_head(out: &mut String, checkpoint: &VerifiedCheckpoint) {
     for line in checkpoint.note().lines.iter().skip(1) {
         writeln!(out, "- further line: `{}`", line.name).unwrap();
     }
+}
+
+/// Shows a value as its fields, one in each line.
+fn show(out: &mut String, value: &impl std::fmt::Debug) {
+    writeln!(out, "\n```\n{value:#?}\n```\n").unwrap();
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -29,6 +29,7 @@ pub mod profile;
 pub mod proof;
 pub mod question;
 pub mod shipped;
+pub mod snapshot;
 pub mod statement;
 pub mod tile;
 pub mod time;

@@ -30,8 +30,14 @@ pub const JSON_DEPTH_MAX: usize = 8;
 pub const JSON_INTEGER_MAX: i64 = (1 << 53) - 1;
 /// The longest replication frame in bytes: below the 256 KiB `max_payload` of the NATS configuration.
 pub const FRAME_BYTES_MAX: usize = 196_608;
-/// The longest snapshot in bytes (bincode, local, rebuildable).
-pub const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+/// The longest head of a snapshot in bytes: governance notes, and per log its right edge and what it names.
+pub const SNAPSHOT_HEAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest block of rows of a snapshot in bytes: the row of the largest case, many times over.
+pub const SNAPSHOT_BLOCK_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The longest index of a table of a snapshot in bytes: some twenty million rows.
+pub const SNAPSHOT_INDEX_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest key of a row of a snapshot in bytes.
+pub const SNAPSHOT_KEY_BYTES_MAX: usize = 128;
 /// The longest genesis note in bytes: it holds profiles and calendars inline.
 pub const GENESIS_BYTES_MAX: usize = NOTE_BYTES_MAX;
 /// The longest governance note in bytes: it must fit an entry.

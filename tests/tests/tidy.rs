@@ -127,6 +127,7 @@ fn every_format_has_its_page_and_vectors() {
         "proof",
         "frame",
         "lock",
+        "snapshot",
         "genesis",
         "governance",
     ] {

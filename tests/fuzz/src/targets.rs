@@ -18,6 +18,10 @@ use tally_schemas::note::{Note, SignatureLine, VerifierKeyText};
 use tally_schemas::number::CaseNumber;
 use tally_schemas::profile::Profile;
 use tally_schemas::proof::TlogProof;
+use tally_schemas::snapshot::{
+    BriefState, CaseRow, ChunkRow, SnapshotHead, decode_block, decode_index, decode_row, encode_block, encode_index,
+    encode_row,
+};
 use tally_schemas::statement::Statement;
 use tally_schemas::tile::{ExportPath, encode_bundle, encode_tile, parse_bundle, parse_tile};
 use tally_schemas::time::{Date, Timestamp};
@@ -99,6 +103,11 @@ pub(crate) const TARGETS: &[Target] = &[
         name: "lock",
         seeds: &["vectors/lock"],
         run: lock,
+    },
+    Target {
+        name: "snapshot",
+        seeds: &["vectors/snapshot"],
+        run: snapshot,
     },
     Target {
         name: "key-file",
@@ -285,6 +294,43 @@ fn frame(bytes: &[u8]) -> bool {
 }
 
 /// With a checksum that is always zero, so that changes reach what stands behind it.
+/// Heads, blocks, indexes and rows of a snapshot. The checksum of a head is that of any bytes: mutations should come behind it.
+fn snapshot(bytes: &[u8]) -> bool {
+    let none = |_: &[u8]| Hash::default();
+    let mut accepted = false;
+    let mut head = bytes.to_vec();
+    if let Some(sum) = head.last_chunk_mut::<32>() {
+        *sum = [0; 32];
+    }
+    if let Ok(read) = SnapshotHead::decode(&head, none) {
+        assert_eq!(read.encode(none).as_ref(), Ok(&head));
+        accepted = true;
+    }
+    if let Ok(rows) = decode_block(bytes) {
+        assert_eq!(encode_block(&rows).as_deref(), Ok(bytes));
+        for value in rows.iter().filter_map(|row| row.value.as_deref()) {
+            snapshot_row(value);
+        }
+        accepted = true;
+    }
+    if let Ok(index) = decode_index(bytes) {
+        assert_eq!(encode_index(&index).as_deref(), Ok(bytes));
+        accepted = true;
+    }
+    snapshot_row(bytes) || accepted
+}
+
+fn snapshot_row(bytes: &[u8]) -> bool {
+    let case = decode_row::<CaseRow>(bytes).map(|row| encode_row(&row));
+    let chunk = decode_row::<ChunkRow>(bytes).map(|row| encode_row(&row));
+    let brief = decode_row::<BriefState>(bytes).map(|row| encode_row(&row));
+    let read: Vec<_> = [case, chunk, brief].into_iter().flatten().collect();
+    for again in &read {
+        assert_eq!(again.as_deref(), Ok(bytes));
+    }
+    !read.is_empty()
+}
+
 fn lock(bytes: &[u8]) -> bool {
     let zero = |_: &[u8]| Hash([0; 32]);
     drop(LockFile::parse(bytes, zero));
