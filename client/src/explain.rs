@@ -88,6 +88,11 @@ pub fn mark_text(texts: Texts, mark: &Value) -> String {
     }
 }
 
+/// Says whether a code is that of a mark of the law.
+pub fn is_mark(texts: Texts, code: &str) -> bool {
+    texts.find(&format!("mark.{code}")).is_some()
+}
+
 /// Tells why a node refused: in words of the catalogue where it has them, else as the node put it.
 ///
 /// A refusal under the law carries the code of a mark, and its fields behind the code: `<code>: <name> <value>, ..`.

@@ -12,6 +12,7 @@ pub(crate) mod fixture;
 pub mod keystore;
 pub mod node;
 pub mod play;
+pub mod said;
 pub mod settings;
 pub mod texts;
 pub mod verify;

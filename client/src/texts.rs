@@ -372,6 +372,9 @@ mod tests {
                 "rung",
                 "answer",
                 "remedy",
+                "thing",
+                "needs",
+                "watch",
             ])
             .collect();
         for key in catalogue().keys() {
@@ -474,6 +477,48 @@ mod tests {
         reasons.extend(literals_in_ledger("authority/check.rs", &["=> "]));
         assert!(reasons.len() > 20);
         assert_eq!(section("refusal"), reasons);
+    }
+
+    #[test]
+    fn everything_that_sentences_speak_of_has_its_texts() {
+        let mut things = literals_in(
+            "../schemas/src",
+            &[
+                "FormatError::malformed(",
+                "FormatError::not_canonical(",
+                "FormatError::field(",
+                "what: ",
+                "const WHAT: &str = ",
+                "const NOTE: &str = ",
+                "const LINE: &str = ",
+                "const VKEY: &str = ",
+                "const BUNDLE: &str = ",
+                "DepartmentId, ",
+                "NodeId, ",
+                "OfficerId, ",
+                "PostId, ",
+            ],
+        );
+        // What the JSON reader says of a place stands where others name a thing.
+        things.retain(|thing| section("thing").contains(thing) || !thing.contains('`'));
+        assert_eq!(section("thing"), things);
+        let mut who = literals_in_ledger(
+            "cases/verdict.rs",
+            &["Who::Owner => ", "Who::Holder => ", "Who::Proposed => "],
+        );
+        who.extend(literals_in_ledger(
+            "cases/verdict.rs",
+            &[
+                "Holder => ",
+                "Owner => ",
+                "Issuer => ",
+                "ByBasis => ",
+                "Setter => ",
+            ],
+        ));
+        assert_eq!(section("needs"), who);
+        let told = literals_in("../node/src/api/watch.rs", &["Event::default().event("]);
+        assert_eq!(&section("watch") | &BTreeSet::from(["changed".to_owned()]), told);
     }
 
     #[test]

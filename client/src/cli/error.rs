@@ -4,6 +4,7 @@ use crate::draft::value::Unfit;
 use crate::explain;
 use crate::keystore::KeystoreError;
 use crate::node::NodeError;
+use crate::said;
 use crate::texts::{Texts, fill};
 use crate::verify::VerifyError;
 use std::error::Error;
@@ -170,6 +171,7 @@ impl Failure {
     pub fn message(&self, texts: Texts) -> String {
         if let Some(body) = &self.refusal {
             let told = explain::refusal_text(texts, &body.code, &body.what);
+            let is_law = explain::is_mark(texts, &body.code);
             let mut text = if told == body.what {
                 body.code.clone()
             } else {
@@ -178,12 +180,16 @@ impl Failure {
             if let Some(article) = &body.article {
                 text.push_str(&texts.fill("ui.under-article", &[("article", article)]));
             }
-            return format!("{text}: {}", body.what);
+            // A refusal under the law is told whole by its code and fields; what the node says beside is for programs.
+            return match said::said(texts, &body.what).filter(|_| !is_law) {
+                Some(what) => joined(texts, &text, &what),
+                None => text,
+            };
         }
         let text = fill(texts.say(self.key), &self.pairs());
         match &self.detail {
-            Some(Detail::Text(detail)) => format!("{text}: {detail}"),
-            Some(Detail::Unfit(why)) => format!("{text}: {}", why.message(texts)),
+            Some(Detail::Text(detail)) => joined(texts, &text, &said::detail(texts, detail)),
+            Some(Detail::Unfit(why)) => joined(texts, &text, &why.message(texts)),
             None => text,
         }
     }
@@ -221,6 +227,11 @@ impl Failure {
             .map(|(name, value)| (*name, value as &dyn Display))
             .collect()
     }
+}
+
+/// Joins a text and what explains it.
+fn joined(texts: Texts, text: &str, why: &str) -> String {
+    texts.fill("ui.because", &[("text", &text), ("why", &why)])
 }
 
 /// What commands return.

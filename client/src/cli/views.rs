@@ -9,6 +9,7 @@ use super::output::{Output, Reader};
 use super::session::Session;
 use crate::explain;
 use crate::node::NodeClient;
+use crate::said;
 use crate::texts::Texts;
 use serde::Serialize;
 use serde_json::Value;
@@ -53,7 +54,7 @@ enum Show {
 type Column = (&'static str, &'static [&'static str], Show);
 
 /// Makes the path of a view with its query; absent values are left out.
-fn with_query(path: &str, query: &impl Serialize) -> String {
+pub(super) fn with_query(path: &str, query: &impl Serialize) -> String {
     let value = serde_json::to_value(query).unwrap_or_default();
     let pairs: Vec<String> = value
         .as_object()
@@ -72,7 +73,7 @@ fn with_query(path: &str, query: &impl Serialize) -> String {
     }
 }
 
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -82,7 +83,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// Returns the rows of a view: the data itself, or the list of that name in it.
-fn rows_of<'a>(data: &'a Value, name: &str) -> Vec<&'a Value> {
+pub(super) fn rows_of<'a>(data: &'a Value, name: &str) -> Vec<&'a Value> {
     let list = data
         .as_array()
         .or_else(|| data.get(name).and_then(Value::as_array));
@@ -90,7 +91,7 @@ fn rows_of<'a>(data: &'a Value, name: &str) -> Vec<&'a Value> {
 }
 
 /// Returns the first member that is there; a path has dots.
-fn member<'a>(row: &'a Value, names: &[&str]) -> &'a Value {
+pub(super) fn member<'a>(row: &'a Value, names: &[&str]) -> &'a Value {
     names
         .iter()
         .find_map(|path| {
@@ -100,7 +101,7 @@ fn member<'a>(row: &'a Value, names: &[&str]) -> &'a Value {
         .unwrap_or(if names.is_empty() { row } else { &Value::Null })
 }
 
-fn list_of<'a>(value: &'a Value) -> impl Iterator<Item = &'a Value> + use<'a> {
+pub(super) fn list_of<'a>(value: &'a Value) -> impl Iterator<Item = &'a Value> + use<'a> {
     value.as_array().into_iter().flatten()
 }
 
@@ -150,7 +151,7 @@ fn cell(reader: Reader, value: &Value, show: Show) -> String {
 }
 
 /// Shows an instant as date and time of the federation's zone.
-fn local_time(text: &str, offset_minutes: i32) -> String {
+pub(super) fn local_time(text: &str, offset_minutes: i32) -> String {
     match Timestamp::parse(text) {
         Ok(time) => {
             let (hour, minute) = time.hour_minute_at(offset_minutes);
@@ -228,7 +229,7 @@ fn tell_basis(answer: &Answer, output: &mut Output) {
                 ("origin", &log.origin),
                 ("cursor", &log.cursor),
                 ("size", &log.size),
-                ("why", &log.why),
+                ("why", &said::detail(texts, &log.why)),
             ],
         );
         output.warning(&text);
@@ -486,7 +487,7 @@ const TRAIL: &[Column] = &[
 ];
 
 /// Returns the entries of a trail in the order of their recorded times, for reading.
-fn trail_rows(data: &Value) -> Vec<&Value> {
+pub(super) fn trail_rows(data: &Value) -> Vec<&Value> {
     let mut rows = rows_of(data, "entries");
     rows.sort_by_key(|row| {
         (

@@ -5,6 +5,7 @@ use super::error::{Failure, Outcome};
 use super::output::Output;
 use super::session::Session;
 use crate::node::{NodeClient, NodeError};
+use crate::said;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tally_schemas::id::{EventId, Hash};
@@ -34,7 +35,16 @@ pub(super) fn watch(arguments: &WatchArguments, session: &Session, output: &mut 
                 output.line(&texts.fill("ui.changed", &[("cases", &cases.join(", "))]));
             }
         } else {
-            output.line(&format!("{name}: {data}"));
+            // An alarm is a sentence of the node, the other event a number.
+            let why = if name == "alarm" {
+                said::detail(texts, data)
+            } else {
+                data.to_owned()
+            };
+            output.line(&texts.fill(
+                "ui.because",
+                &[("text", &texts.name("watch", name)), ("why", &why)],
+            ));
         }
         seen += 1;
         arguments.count.is_none_or(|count| seen < count)
