@@ -3,16 +3,16 @@
 use super::arguments::{DraftCommand, DraftNew, DraftSub, Fields, FormArguments};
 use super::drafts;
 use super::error::{Failure, Outcome, file_failure};
+use super::guide;
 use super::output::Output;
 use super::session::Session;
 use crate::draft::assemble::AssembleError;
 use crate::draft::form::{Form, FormError, kind_of};
-use crate::draft::prompt::{Ask as _, AskError, Choices, TerminalAsk, fill};
+use crate::draft::prompt::{Ask as _, AskError, TerminalAsk};
 use crate::draft::value::render;
-use crate::texts::{Language, Texts};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use tally_schemas::event::{CaseKind, EventKind};
+use tally_schemas::event::EventKind;
 
 impl From<FormError> for Failure {
     fn from(error: FormError) -> Self {
@@ -102,7 +102,7 @@ pub(super) fn run(command: &DraftCommand, session: &Session, output: &mut Output
                 return drafts::edit(&arguments.draft, session, output);
             }
             let mut form = read_form(&path)?;
-            complete(&mut form, session, output)?;
+            guide::complete(&mut form, session, output)?;
             save(&path, &form, output)?;
             saved(&path, &form, output);
             Ok(())
@@ -124,47 +124,31 @@ pub(super) fn run(command: &DraftCommand, session: &Session, output: &mut Output
 }
 
 /// Fills in a form by file, flags and questions.
-pub(super) fn form_of(arguments: &DraftNew, session: &Session, output: &Output) -> Outcome<Form> {
+pub(super) fn form_of(arguments: &DraftNew, session: &Session, output: &mut Output) -> Outcome<Form> {
     let mut form = match (&arguments.form, &arguments.kind) {
         (Some(path), _) => read_form(path)?,
         (None, Some(kind)) => Form::new(kind_of(kind)?),
-        (None, None) if output.can_ask() => Form::new(ask_kind(output)?),
+        (None, None) if output.can_ask() => guide::begin(session, output)?,
         (None, None) => return Err(Failure::invalid("error.no-kind").hint("hint.kind")),
     };
     apply(&mut form, &arguments.fields)?;
     if form.head.post.is_none() {
         form.head.post.clone_from(&session.settings.post);
     }
-    complete(&mut form, session, output)?;
+    guide::complete(&mut form, session, output)?;
     Ok(form)
-}
-
-/// Asks for the kind of act: first what it is about, then what is done.
-fn ask_kind(output: &Output) -> Outcome<EventKind> {
-    let texts = output.texts;
-    let mut ask = TerminalAsk { texts };
-    let about: Vec<String> = CaseKind::ALL
-        .iter()
-        .map(|kind| texts.name("case-kind", kind.as_str()).to_owned())
-        .collect();
-    let place = ask.select(texts.say("prompt.about"), &about)?;
-    let about = CaseKind::ALL.get(place).copied();
-    let kinds: Vec<EventKind> = EventKind::ALL
-        .iter()
-        .copied()
-        .filter(|kind| Some(kind.case_kind()) == about)
-        .collect();
-    let shown: Vec<String> = kinds.iter().map(|kind| texts.kind_with_id(*kind)).collect();
-    let place = ask.select(texts.say("prompt.kind"), &shown)?;
-    kinds
-        .get(place)
-        .copied()
-        .ok_or_else(|| Failure::invalid("error.no-kind"))
 }
 
 fn new(arguments: &DraftNew, session: &Session, output: &mut Output) -> Outcome {
     let form = form_of(arguments, session, output)?;
-    if arguments.send {
+    let mut send = arguments.send;
+    // Whoever answered questions sees the whole once more, and need not know the next command.
+    if !send && arguments.save.is_none() && output.can_ask() && form.missing().is_empty() {
+        show_form(&form, output);
+        let texts = output.texts;
+        send = TerminalAsk { texts }.confirm(texts.say("prompt.send-now"))?;
+    }
+    if send {
         return drafts::send(&form, None, session, output);
     }
     let path = match &arguments.save {
@@ -217,77 +201,6 @@ pub(super) fn apply(form: &mut Form, fields: &Fields) -> Outcome {
         slot.extend(flag.iter().cloned());
     }
     Ok(())
-}
-
-/// Asks for what is missing where a person is there; choices come from the genesis, where one is named.
-pub(super) fn complete(form: &mut Form, session: &Session, output: &Output) -> Outcome {
-    if !output.can_ask() {
-        return Ok(());
-    }
-    let texts = output.texts;
-    let mut ask = TerminalAsk { texts };
-    if form.head.case.is_none() && !form.kind.opens_case() && form.kind.case_kind() != CaseKind::Roster {
-        let some = |text: &str| {
-            if text.trim().is_empty() {
-                Err(texts.say("error.value-empty").to_owned())
-            } else {
-                Ok(())
-            }
-        };
-        let typed = ask.text(texts.say("column.case"), texts.say("form.case"), &some)?;
-        form.head.case = Some(typed.trim().to_owned());
-    }
-    let choices = choices(session, texts);
-    if form.kind.opens_case() && form.head.to.is_empty() && !choices.departments.is_empty() {
-        let shown: Vec<String> = choices
-            .departments
-            .iter()
-            .map(|(id, name)| format!("{name} ({id})"))
-            .collect();
-        let places = ask.several(texts.say("form.to"), &shown)?;
-        form.head.to = places
-            .iter()
-            .filter_map(|place| choices.departments.get(*place))
-            .map(|(id, _)| id.clone())
-            .collect();
-    }
-    fill(form, texts, &choices, &mut ask)?;
-    Ok(())
-}
-
-/// Returns departments, grounds and violations by name; empty without a genesis.
-fn choices(session: &Session, texts: Texts) -> Choices {
-    let Ok(trust) = session.trust() else {
-        return Choices::default();
-    };
-    let registry = trust.registry();
-    let named = |en: &str, zh: &str| match texts.language {
-        Language::En => en.to_owned(),
-        Language::Zh => zh.to_owned(),
-    };
-    let departments = registry
-        .departments(registry.newest().version)
-        .map(|record| (record.id.to_string(), named(&record.name_en, &record.name_zh)))
-        .collect();
-    let own = session.key_holder().map(|holder| holder.department);
-    let profile = own.and_then(|department| registry.profile_of(&department).cloned());
-    let (grounds, violations) = profile.map_or_else(Default::default, |profile| {
-        let grounds = profile
-            .refusals
-            .iter()
-            .map(|(code, ground)| (code.clone(), named(&ground.names.en, &ground.names.zh)));
-        let violations = profile
-            .violations
-            .iter()
-            .map(|(code, violation)| (code.clone(), named(&violation.names.en, &violation.names.zh)));
-        (grounds.collect(), violations.collect())
-    });
-    Choices {
-        departments,
-        grounds,
-        violations,
-        posts: Vec::new(),
-    }
 }
 
 /// Reads a form file.

@@ -3,8 +3,9 @@
 //! What the box holds is checked here before anybody signs it: lines, commitments, and that the text says what is shown.
 
 use super::arguments::{DraftApprove, DraftReturn, DraftSend};
-use super::draft::{complete, free_name, read_form, save, saved};
+use super::draft::{free_name, read_form, save, saved};
 use super::error::{Failure, Outcome};
+use super::guide;
 use super::output::Output;
 use super::session::{Connection, Session};
 use super::submit::{self, open_part, part_body, stop_personal};
@@ -43,7 +44,7 @@ pub(super) fn send(form: &Form, comment: Option<&str>, session: &Session, output
     let (connection, key, holder) = session.sign_in(output)?;
     let mut form = form.clone();
     choose_approver(&mut form, &connection, &holder, output)?;
-    let act = prepare(&form, &connection, &holder, session)?;
+    let act = prepare(&mut form, &connection, &holder, session, output)?;
     stop_personal(&act.event, form.head.allow_personal.as_deref(), output)?;
     let line = key.sign(&act.text)?;
     let note = Note {
@@ -142,8 +143,14 @@ fn choose_approver(form: &mut Form, connection: &Connection, holder: &Holder, ou
         .hint("hint.approver"))
 }
 
-/// Looks up the case and makes the text to sign.
-fn prepare(form: &Form, connection: &Connection, holder: &Holder, session: &Session) -> Outcome<Act> {
+/// Looks up the case and makes the text to sign; says to whom it goes where the form names nobody.
+fn prepare(
+    form: &mut Form,
+    connection: &Connection,
+    holder: &Holder,
+    session: &Session,
+    output: &mut Output,
+) -> Outcome<Act> {
     let (mut case, mut after) = (None, Vec::new());
     if let Some(written) = &form.head.case {
         let id = views::case_id(&connection.node, written)?;
@@ -151,6 +158,10 @@ fn prepare(form: &Form, connection: &Connection, holder: &Holder, session: &Sess
         case = Some(id);
     } else if !form.kind.opens_case() {
         return Err(Failure::invalid("error.head-missing").with("member", "case"));
+    }
+    if guide::address(form, case.as_ref(), connection, &holder.department)? && !output.json {
+        let to = form.head.to.join(", ");
+        output.side(&output.texts.fill("ui.addressed", &[("to", &to)]));
     }
     let author = Author {
         federation: holder.federation.clone(),
@@ -415,8 +426,8 @@ pub(super) fn edit(id: &str, session: &Session, output: &mut Output) -> Outcome 
     if !draft.event.attachments.is_empty() && !output.json {
         output.warning(output.texts.say("ui.attach-again"));
     }
-    complete(&mut form, session, output)?;
-    let act = prepare(&form, &connection, &holder, session)?;
+    guide::complete(&mut form, session, output)?;
+    let act = prepare(&mut form, &connection, &holder, session, output)?;
     let body = DraftPut {
         note: act.text.clone(),
         parts: act.parts.iter().map(part_body).collect(),
@@ -559,7 +570,7 @@ pub(super) fn approve(arguments: &DraftApprove, session: &Session, output: &mut 
         }
         ids = if arguments.select && output.can_ask() {
             let shown: Vec<String> = waiting.iter().map(|draft| row(texts, draft).join("  ")).collect();
-            let places = TerminalAsk { texts }.several(texts.say("prompt.approve-which"), &shown)?;
+            let places = TerminalAsk { texts }.several(texts.say("prompt.approve-which"), &shown, &[])?;
             places
                 .iter()
                 .filter_map(|place| waiting.get(*place))

@@ -6,6 +6,7 @@ pub mod drafts;
 pub mod error;
 pub mod federation;
 pub mod governance;
+mod guide;
 pub mod help;
 pub mod key;
 pub mod log;

@@ -1,6 +1,6 @@
 //! From a form to the text that is signed, with the parts that stay beside the log.
 
-use super::form::{Form, Head};
+use super::form::{Form, Head, NOBODY};
 use std::io;
 use tally_ledger::crypto::{commitment, event_id};
 use tally_schemas::FormatError;
@@ -160,7 +160,12 @@ pub fn assemble(form: &Form, author: &Author, around: &mut dyn Surroundings) -> 
         });
     }
     let head = &form.head;
-    let to = departments("to", &head.to)?;
+    let addressed = if head.to.iter().any(|text| text == NOBODY) {
+        &[][..]
+    } else {
+        &head.to
+    };
+    let to = departments("to", addressed)?;
     let audience = audience(head, &author.department, &to)?;
     let mut parts = Vec::new();
     let mut body = form.body.clone();

@@ -43,6 +43,9 @@ pub struct Head {
     pub replaces: Option<String>,
 }
 
+/// What is written under `to` for an act that is addressed to no department, though its case concerns some.
+pub const NOBODY: &str = "NOBODY";
+
 /// A member of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Member {

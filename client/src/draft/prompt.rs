@@ -5,6 +5,7 @@
 use super::form::Form;
 use super::value;
 use crate::texts::Texts;
+use std::collections::BTreeMap;
 use tally_schemas::event::{Field, FieldType};
 use tally_schemas::json::Json;
 
@@ -37,11 +38,11 @@ pub trait Ask {
     /// The officer broke off.
     fn select(&mut self, label: &str, choices: &[String]) -> Result<usize, AskError>;
 
-    /// Asks for any of several choices; returns their places.
+    /// Asks for any of several choices, of which some are marked already; returns their places.
     ///
     /// # Errors
     /// The officer broke off.
-    fn several(&mut self, label: &str, choices: &[String]) -> Result<Vec<usize>, AskError>;
+    fn several(&mut self, label: &str, choices: &[String], marked: &[usize]) -> Result<Vec<usize>, AskError>;
 
     /// Asks yes or no.
     ///
@@ -50,7 +51,7 @@ pub trait Ask {
     fn confirm(&mut self, label: &str) -> Result<bool, AskError>;
 }
 
-/// What can be chosen where the field table alone does not say: id and name each.
+/// What can be chosen where the field table alone does not say: id and what is shown for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
     /// Departments of the federation.
@@ -61,11 +62,19 @@ pub struct Choices {
     pub violations: Vec<(String, String)>,
     /// Posts of the own department.
     pub posts: Vec<(String, String)>,
+    /// Officers of the own department.
+    pub officers: Vec<(String, String)>,
+    /// Events that a field can name, by field.
+    pub events: BTreeMap<String, Vec<(String, String)>>,
+    /// The data items that the act can be about.
+    pub items: Vec<(u16, String)>,
 }
 
 impl Choices {
     fn of(&self, field: &str, kind: FieldType) -> &[(String, String)] {
         match (kind, field) {
+            (FieldType::Event, _) => self.events.get(field).map_or(&[], Vec::as_slice),
+            (FieldType::Officer, _) => &self.officers,
             (FieldType::Department, _) => &self.departments,
             (FieldType::ProfileCode, "ground") => &self.grounds,
             (FieldType::ProfileCode, _) => &self.violations,
@@ -97,7 +106,7 @@ pub fn fill(form: &mut Form, texts: Texts, choices: &Choices, ask: &mut dyn Ask)
         .iter()
         .map(|field| texts.field(form.kind.as_str(), field.name).to_owned())
         .collect();
-    let picked = ask.several(texts.say("prompt.optional"), &names)?;
+    let picked = ask.several(texts.say("prompt.optional"), &names, &[])?;
     for place in picked {
         if let Some(field) = open.get(place) {
             let value = ask_field(form.kind.as_str(), field, texts, choices, ask)?;
@@ -143,13 +152,40 @@ fn ask_value(
                 .iter()
                 .map(|code| texts.code(name, code).to_owned())
                 .collect();
-            let places = ask.several(label, &shown)?;
+            let places = ask.several(label, &shown, &[])?;
             let list: Vec<Json> = places
                 .iter()
                 .filter_map(|place| codes.get(*place))
                 .map(|code| Json::Text((*code).to_owned()))
                 .collect();
             if !list.is_empty() {
+                return Ok(Json::Array(list));
+            }
+        },
+        // All that the act can be about is marked: most acts are about all of it.
+        FieldType::Items if !choices.items.is_empty() => loop {
+            let shown: Vec<String> = choices.items.iter().map(|(_, name)| name.clone()).collect();
+            let marked: Vec<usize> = (0..shown.len()).collect();
+            let places = ask.several(label, &shown, &marked)?;
+            let list: Vec<Json> = places
+                .iter()
+                .filter_map(|place| choices.items.get(*place))
+                .map(|(number, _)| Json::Int(i64::from(*number)))
+                .collect();
+            if !list.is_empty() {
+                return Ok(Json::Array(list));
+            }
+        },
+        FieldType::List(of, max) if !choices.of(name, *of).is_empty() => loop {
+            let known = choices.of(name, *of);
+            let shown: Vec<String> = known.iter().map(|(_, name)| name.clone()).collect();
+            let places = ask.several(label, &shown, &[])?;
+            let list: Vec<Json> = places
+                .iter()
+                .filter_map(|place| known.get(*place))
+                .map(|(id, _)| Json::Text(id.clone()))
+                .collect();
+            if (1..=usize::from(max)).contains(&list.len()) {
                 return Ok(Json::Array(list));
             }
         },
@@ -182,7 +218,7 @@ fn ask_value(
         _ => {
             let known = choices.of(name, kind);
             if !known.is_empty() {
-                let shown: Vec<String> = known.iter().map(|(id, name)| format!("{name} ({id})")).collect();
+                let shown: Vec<String> = known.iter().map(|(_, name)| name.clone()).collect();
                 let place = ask.select(label, &shown)?;
                 let id = known.get(place).map(|(id, _)| id.clone()).unwrap_or_default();
                 return Ok(Json::Text(id));
@@ -202,6 +238,9 @@ fn ask_value(
         }
     }
 }
+
+/// How many choices are shown at once.
+const PAGE_LINES: usize = 12;
 
 /// Asks on the terminal.
 #[derive(Debug, Clone, Copy)]
@@ -237,14 +276,17 @@ impl Ask for TerminalAsk {
     fn select(&mut self, label: &str, choices: &[String]) -> Result<usize, AskError> {
         inquire::Select::new(label, choices.to_vec())
             .with_help_message(self.texts.say("prompt.keys-select"))
+            .with_page_size(PAGE_LINES)
             .raw_prompt()
             .map(|option| option.index)
             .map_err(told)
     }
 
-    fn several(&mut self, label: &str, choices: &[String]) -> Result<Vec<usize>, AskError> {
+    fn several(&mut self, label: &str, choices: &[String], marked: &[usize]) -> Result<Vec<usize>, AskError> {
         inquire::MultiSelect::new(label, choices.to_vec())
+            .with_default(marked)
             .with_help_message(self.texts.say("prompt.keys-several"))
+            .with_page_size(PAGE_LINES)
             .raw_prompt()
             .map(|options| options.iter().map(|option| option.index).collect())
             .map_err(told)
@@ -255,7 +297,25 @@ impl Ask for TerminalAsk {
             self.texts.say("ui.yes").to_owned(),
             self.texts.say("ui.no").to_owned(),
         ];
-        Ok(self.select(label, &choices)? == 0)
+        let fits = |typed: &str, _: &String, _: &str, place: usize| {
+            let is_yes = place == 0;
+            (typed.is_empty() || meant(typed) == Some(is_yes)).then_some(0)
+        };
+        inquire::Select::new(label, choices)
+            .with_help_message(self.texts.say("prompt.keys-confirm"))
+            .with_scorer(&fits)
+            .raw_prompt()
+            .map(|option| option.index == 0)
+            .map_err(told)
+    }
+}
+
+/// Returns what a typed answer to yes or no means, in either language.
+fn meant(typed: &str) -> Option<bool> {
+    match typed.trim().to_lowercase().as_str() {
+        "y" | "ye" | "yes" | "\u{662f}" | "\u{662f}\u{7684}" => Some(true),
+        "n" | "no" | "\u{5426}" | "\u{4e0d}" | "\u{4e0d}\u{662f}" => Some(false),
+        _ => None,
     }
 }
 
@@ -300,8 +360,16 @@ mod tests {
             Ok(Self::place(choices, answer))
         }
 
-        fn several(&mut self, label: &str, choices: &[String]) -> Result<Vec<usize>, AskError> {
+        fn several(
+            &mut self,
+            label: &str,
+            choices: &[String],
+            marked: &[usize],
+        ) -> Result<Vec<usize>, AskError> {
             let answer = self.next(&format!("{label} {choices:?}"));
+            if answer == "as marked" {
+                return Ok(marked.to_vec());
+            }
             let picked = answer.split('/').filter(|part| !part.is_empty());
             Ok(picked.map(|part| Self::place(choices, part)).collect())
         }
@@ -324,7 +392,7 @@ mod tests {
         };
         let mut ask = Scripted {
             answers: VecDeque::from([
-                "\u{6cd5}\u{5f8b}\u{7981}\u{6b62} (LAW_PROHIBITS)",
+                "\u{6cd5}\u{5f8b}\u{7981}\u{6b62}",
                 "",
                 "secrecy",
                 "\u{7b54}\u{590d}\u{65e5}\u{671f}",
@@ -365,5 +433,48 @@ mod tests {
             r#"[{"name":"name","number":1},{"name":"address","number":2}]"#
         );
         assert!(form.missing().is_empty());
+    }
+
+    #[test]
+    fn items_and_events_are_chosen_by_name_and_all_items_are_marked() {
+        let mut form = Form::new(EventKind::RequestDelayAccepted);
+        let choices = Choices {
+            events: BTreeMap::from([(
+                "explanation".to_owned(),
+                vec![("ab".repeat(32), "reason for the delay, 2026-03-02".to_owned())],
+            )]),
+            items: vec![(1, "1 name".to_owned()), (2, "2 address".to_owned())],
+            ..Choices::default()
+        };
+        let mut ask = Scripted {
+            answers: VecDeque::from(["reason for the delay, 2026-03-02", ""]),
+            asked: Vec::new(),
+        };
+        fill(&mut form, Texts::new(Language::En), &choices, &mut ask).unwrap();
+        assert_eq!(form.body.get("explanation"), Some(&Json::Text("ab".repeat(32))));
+        let mut form = Form::new(EventKind::RequestAnswerRetracted);
+        form.set("reason", "typed in the wrong case").unwrap();
+        let mut ask = Scripted {
+            answers: VecDeque::from(["as marked"]),
+            asked: Vec::new(),
+        };
+        fill(&mut form, Texts::new(Language::En), &choices, &mut ask).unwrap();
+        assert_eq!(
+            form.body.get("items").map(Json::to_canonical),
+            Some("[1,2]".to_owned())
+        );
+    }
+
+    #[test]
+    fn yes_and_no_are_understood_in_both_languages_and_nothing_else_is() {
+        for yes in ["y", "Y", "yes", " YES ", "\u{662f}"] {
+            assert_eq!(meant(yes), Some(true), "{yes}");
+        }
+        for no in ["n", "no", "No", "\u{5426}"] {
+            assert_eq!(meant(no), Some(false), "{no}");
+        }
+        for other in ["", "ja", "x", "yesterday", "nope"] {
+            assert_eq!(meant(other), None, "{other}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Folding a case never reads another case (I5). Spec: `schemas/spec/fold.md`.
 
+pub mod addressees;
 pub mod catalogue;
 pub mod clocks;
 pub mod cross;

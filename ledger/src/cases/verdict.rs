@@ -433,14 +433,7 @@ pub fn next_acts(state: &CaseState, registry: &Registry, version: u64) -> Vec<Ne
             if table.edge(rule.event, item.stage).is_none() {
                 continue;
             }
-            let mut here = Vec::new();
-            for (who, role) in rule.who {
-                let found = departments(*who, state, Some(item), None, registry, version);
-                here.extend(found.into_iter().filter(|department| {
-                    role.is_none_or(|role| registry.has_role(department, role, version))
-                        && guard_may_hold(rule, department, state, item)
-                }));
-            }
+            let here = actors(rule, state, item, registry, version);
             if !here.is_empty() {
                 items.push(*number);
                 by.extend(here);
@@ -457,6 +450,25 @@ pub fn next_acts(state: &CaseState, registry: &Registry, version: u64) -> Vec<Ne
         }
     }
     acts
+}
+
+/// Returns who may do what a rule is about, on an item whose stage lets it.
+pub(super) fn actors(
+    rule: &Rule,
+    state: &CaseState,
+    item: &Item,
+    registry: &Registry,
+    version: u64,
+) -> Vec<DepartmentId> {
+    let mut found = Vec::new();
+    for (who, role) in rule.who {
+        let standing = departments(*who, state, Some(item), None, registry, version);
+        found.extend(standing.into_iter().filter(|department| {
+            role.is_none_or(|role| registry.has_role(department, role, version))
+                && guard_may_hold(rule, department, state, item)
+        }));
+    }
+    found
 }
 
 fn guard_may_hold(rule: &Rule, by: &DepartmentId, state: &CaseState, item: &Item) -> bool {

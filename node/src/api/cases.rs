@@ -6,8 +6,9 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde_json::Value;
+use tally_ledger::cases::addressees::addressees;
 use tally_ledger::cases::source::AsOf;
-use tally_ledger::cases::verdict::next_acts;
+use tally_ledger::cases::verdict::{NextAct, next_acts};
 use tally_ledger::cases::{CaseFold, CaseState, Stage};
 use tally_ledger::projection::cases::CaseFilter;
 use tally_ledger::projection::digest::Buckets;
@@ -130,11 +131,18 @@ pub(super) async fn next_acts_of(
         let world = replica.world();
         let state = find_state(world, &asked.case)?;
         let registry = world.registry();
-        let acts = next_acts(state, registry, registry.newest().version).into_iter();
+        let version = registry.newest().version;
+        let to = |act: &NextAct, by: &DepartmentId| {
+            let found = addressees(act.kind, by, state, registry, version);
+            let ids = found.iter().map(ToString::to_string).collect();
+            (by.to_string(), ids)
+        };
+        let acts = next_acts(state, registry, version).into_iter();
         Ok(acts
             .map(|act| PossibleAct {
                 kind: act.kind.as_str().to_owned(),
                 by: act.by.iter().map(ToString::to_string).collect(),
+                to: act.by.iter().map(|by| to(&act, by)).collect(),
                 items: act.items,
             })
             .collect())

@@ -738,6 +738,7 @@ pub(crate) fn refusal_body(refusal: &Refusal) -> RefusalBody {
         kind: act.kind.as_str().to_owned(),
         by: act.by.iter().map(ToString::to_string).collect(),
         items: act.items.clone(),
+        to: BTreeMap::new(),
     });
     RefusalBody {
         family: family.to_owned(),

@@ -9,6 +9,7 @@ pub use remedy::{LAW_REMEDY, REMEDIES, remedy};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Paths, as the router writes them: `{name}` is one percent-encoded segment, `{*name}` the rest.
 pub mod path {
@@ -199,6 +200,9 @@ pub struct PossibleAct {
     pub by: Vec<String>,
     /// The items it can concern; 0 is the whole of a case without items.
     pub items: Vec<u16>,
+    /// Whom it should be addressed to when a department does it; only in the answer to [`path::NEXT_ACTS`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub to: BTreeMap<String, Vec<String>>,
 }
 
 /// The frame of every answer of a view: on what it rests (I9).
