@@ -290,7 +290,7 @@ impl RosterFact {
 #[derive(Debug, Clone, Default)]
 pub struct RosterHistory {
     facts: Vec<RosterFact>,
-    /// The roster after each fact as long as no right was taken.
+    /// The roster after each fact, with every fact up to it applied.
     after: Vec<Arc<Roster>>,
     empty: Arc<Roster>,
 }
@@ -342,14 +342,20 @@ impl RosterHistory {
         department: &DepartmentId,
     ) -> Arc<Roster> {
         let below = self.facts.partition_point(|fact| fact.index < index);
-        // The kept states hold while no right that any fact rests on was ever taken.
-        if !registry.took_between(0, registry.newest().version) {
-            let kept = below.checked_sub(1).and_then(|place| self.after.get(place));
-            return kept.unwrap_or(&self.empty).clone();
-        }
+        // The kept states hold up to the first fact whose right was taken; from there on the facts are applied again.
         let origin = registry.origin(department);
-        let mut roster = Roster::default();
-        for fact in self.facts.get(..below).unwrap_or(&[]) {
+        let facts = self.facts.get(..below).unwrap_or(&[]);
+        let standing = facts
+            .iter()
+            .take_while(|fact| fact.stands(version, registry, &origin))
+            .count();
+        let kept = standing.checked_sub(1).and_then(|place| self.after.get(place));
+        let kept = kept.unwrap_or(&self.empty);
+        if standing == below {
+            return kept.clone();
+        }
+        let mut roster = Roster::clone(kept);
+        for fact in facts.iter().skip(standing) {
             if fact.stands(version, registry, &origin) {
                 skip_unless_fits(&mut roster, fact);
             }
