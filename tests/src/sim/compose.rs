@@ -81,7 +81,7 @@ pub fn body(subject: &Subject<'_>, rng: &mut Rng) -> Json {
             .map(|(basis, _)| *basis)
             .collect();
             match rng.pick(&bases) {
-                Some(basis) if rng.chance(90) => {
+                Some(basis) if rng.chance(80) => {
                     put("basis", text(*basis));
                     put("object", text(provider(subject, rng).to_string()));
                 }

@@ -150,6 +150,8 @@ pub struct Sim {
     pub refused: BTreeMap<u64, Box<Refusal>>,
     /// The number of the partition in force.
     pub partition: u64,
+    /// Until when a scenario needs the partition in force.
+    pub parted_until: i64,
     /// Whether things still break.
     pub faulty: bool,
     queue: BinaryHeap<Reverse<(i64, u64, u64)>>,
@@ -186,6 +188,7 @@ impl Sim {
             unanswered: Vec::new(),
             refused: BTreeMap::new(),
             partition: 0,
+            parted_until: 0,
             faulty: true,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
@@ -724,6 +727,8 @@ impl Sim {
                     self.later(down, Happening::Start(node));
                 }
             }
+            // A scenario that needs its partition is left alone.
+            4..=7 if self.now_ms < self.parted_until => {}
             4..=7 => {
                 let groups = (0..self.nodes.len()).map(|_| self.chaos.place(2)).collect();
                 let long = self.chaos.between(3_000, 30_000);

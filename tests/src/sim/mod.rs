@@ -5,6 +5,7 @@
 //! run, which the trace hash proves. Checked after every step: I1 to I4, every case that changed against the oracle (I5, I6);
 //! pairs of nodes at equal cursors and the whole world at intervals and at the end.
 
+pub mod aim;
 pub mod cast;
 pub mod checker;
 pub mod compose;
@@ -14,7 +15,9 @@ pub mod engine;
 pub mod network;
 pub mod node;
 pub mod oracle;
+pub mod race;
 pub mod rng;
 pub mod rogue;
 pub mod suite;
+pub mod taking;
 pub mod workload;

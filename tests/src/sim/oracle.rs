@@ -183,6 +183,8 @@ pub struct Oracle {
     verdicts: BTreeMap<Leaf, Result<Rc<Good>, Code>>,
     rosters: BTreeMap<(Leaf, u64, Hash), Rc<Roster>>,
     lines: BTreeMap<(Leaf, usize, [u8; 32]), bool>,
+    /// Keys of roster events and whether they are admissible: the check is slow and always the same.
+    admissible: BTreeMap<[u8; 32], bool>,
 }
 
 impl Oracle {
@@ -229,6 +231,7 @@ impl Oracle {
             verdicts: BTreeMap::new(),
             rosters: BTreeMap::new(),
             lines: BTreeMap::new(),
+            admissible: BTreeMap::new(),
         }
     }
 
@@ -379,7 +382,7 @@ impl Oracle {
                     let Content::Event { event, .. } = &seen.content else {
                         return Err("form");
                     };
-                    roster.apply(kind, event).ok_or("roster")?;
+                    roster.apply(kind, event, &mut self.admissible).ok_or("roster")?;
                     let mut list = (*seen.roster).clone();
                     list.push(seen.leaf);
                     // The roster of an entry is that below it; the list kept with it serves the entries above.
@@ -444,7 +447,7 @@ impl Oracle {
                 && let Kind::Known(kind) = event.kind
             {
                 let mut next = roster.clone();
-                if next.apply(kind, event).is_some() {
+                if next.apply(kind, event, &mut self.admissible).is_some() {
                     roster = next;
                 }
             }
@@ -1143,14 +1146,21 @@ impl Book {
 }
 
 impl Roster {
-    fn apply(&mut self, kind: EventKind, event: &Event) -> Option<()> {
+    fn apply(
+        &mut self,
+        kind: EventKind,
+        event: &Event,
+        admissible: &mut BTreeMap<[u8; 32], bool>,
+    ) -> Option<()> {
         let body = &event.body;
         let officer = || OfficerId::parse(body.word("officer")?).ok();
         let post = || PostId::parse(body.word("post")?).ok();
-        let key = |name: &str| {
+        let mut key = |name: &str| {
             let bytes = Hash::parse_base64(body.word(name)?).ok()?.0;
-            PublicKey::admit(&bytes).ok()?;
-            Some(bytes)
+            let good = admissible
+                .entry(bytes)
+                .or_insert_with(|| PublicKey::admit(&bytes).is_ok());
+            good.then_some(bytes)
         };
         match kind {
             EventKind::RosterPostCreated => self.posts.insert(post()?).then_some(()),

@@ -50,6 +50,7 @@ fn append(sim: &mut Sim, node: usize, department: &DepartmentId, origin: &Origin
             };
         }
         "foreign-root" => heads.extend(foreign_head(sim, node, origin)),
+        "guard" => heads = true_heads(sim, node, origin),
         _ => {}
     }
     let entry = Entry {
@@ -90,10 +91,30 @@ fn foreign_head(sim: &mut Sim, node: usize, own: &Origin) -> Option<NamedHead> {
     })
 }
 
+/// The heads of other logs as the disk holds them: at least what this log has named before.
+fn true_heads(sim: &Sim, node: usize, own: &Origin) -> Vec<NamedHead> {
+    sim.nodes[node]
+        .disk
+        .iter()
+        .filter(|(origin, _)| *origin != own)
+        .filter_map(|(origin, log)| {
+            let leaf = leaf_hash(log.entries.last()?);
+            let head = TreeHead {
+                size: log.entries.len() as u64,
+                root: sim.oracle.root_at(&leaf),
+            };
+            Some(NamedHead {
+                origin: origin.clone(),
+                head,
+            })
+        })
+        .collect()
+}
+
 /// Payloads that must have no effect, or none but what the oracle says.
 fn payload(sim: &mut Sim, node: usize, department: &DepartmentId) -> (&'static str, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("notes are text");
-    let choice = sim.chaos.below(18);
+    let choice = sim.chaos.below(20);
     let any_ack = |sim: &mut Sim, own: bool| {
         let fitting: Vec<Vec<u8>> = sim
             .acknowledged
@@ -177,6 +198,10 @@ fn payload(sim: &mut Sim, node: usize, department: &DepartmentId) -> (&'static s
                 text(workload::roster_note(sim, department, kind, body, &hand)),
             )
         }
+        13..=15 => match against_guard(sim, department) {
+            Some(note) => ("guard", text(note)),
+            None => ("form", "tally/unknown/v9\n".to_owned()),
+        },
         _ => (
             "any event",
             any_event(sim, node, department).map_or_else(|| "x\n".to_owned(), text),
@@ -199,6 +224,12 @@ fn any_event(sim: &mut Sim, node: usize, department: &DepartmentId) -> Option<Ve
     let view = sim.nodes.iter().position(|other| other.replica.is_some())?;
     let _ = node;
     workload::careless(sim, view, department)
+}
+
+/// An act that only a guard forbids.
+fn against_guard(sim: &mut Sim, department: &DepartmentId) -> Option<Vec<u8>> {
+    let view = sim.nodes.iter().position(|other| other.replica.is_some())?;
+    workload::against_guard(sim, view, department)
 }
 
 fn unknown_kind(sim: &mut Sim, node: usize, department: &DepartmentId) -> Option<Vec<u8>> {

@@ -2,12 +2,13 @@
 
 use super::cast::{department, officer, post, public};
 use super::compose::{self, Frame, Hand, Subject};
-use super::directed::Directed;
+use super::directed::{Directed, Director};
 use super::engine::Sim;
 use super::rng::Rng;
 use std::collections::BTreeMap;
-use tally_ledger::cases::verdict::{NextAct, next_acts};
-use tally_ledger::cases::{CaseState, table_of};
+use tally_ledger::cases::table::{Guard, Rule};
+use tally_ledger::cases::verdict::{NextAct, departments, next_acts};
+use tally_ledger::cases::{CaseState, Item, table_of};
 use tally_ledger::crypto::event_id;
 use tally_schemas::event::{CaseKind, Event, EventKind, Kind, Signer, SignerRole, Source};
 use tally_schemas::genesis::Role;
@@ -25,7 +26,7 @@ pub struct Workload {
     waiting: BTreeMap<DepartmentId, Vec<u8>>,
     directed: Option<Directed>,
     admitted: bool,
-    turn: usize,
+    director: Director,
 }
 
 impl Workload {
@@ -40,7 +41,7 @@ impl Workload {
             waiting: BTreeMap::new(),
             directed: None,
             admitted: false,
-            turn: usize::try_from(sim.seed % 1_000).expect("small") * 7,
+            director: Director::new(sim.seed),
         }
     }
 
@@ -63,8 +64,7 @@ impl Workload {
             70..74 => roster_change(sim),
             74..77 => self.admit(sim),
             _ if self.directed.is_none() => {
-                self.turn += 1;
-                self.directed = Some(Directed::plan(sim, self.turn));
+                self.directed = self.director.next(sim);
             }
             _ => any_next_act(sim),
         }
@@ -249,6 +249,7 @@ pub fn acts_on(sim: &Sim, node: usize, case: &CaseId) -> Vec<NextAct> {
 }
 
 /// An act to be written.
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Who acts.
     pub by: DepartmentId,
@@ -547,6 +548,76 @@ pub fn careless(sim: &mut Sim, view: usize, by: &DepartmentId) -> Option<Vec<u8>
     Some(sim.cast.sign(&event, &hands))
 }
 
+/// An act of the right department at the right stage that only the guard of its rule forbids.
+pub fn against_guard(sim: &mut Sim, view: usize, by: &DepartmentId) -> Option<Vec<u8>> {
+    let mut found: Vec<(CaseState, &'static Rule, Vec<u16>)> = Vec::new();
+    {
+        let world = sim.nodes.get(view)?.replica.as_ref()?.world();
+        let registry = world.registry();
+        let version = registry.newest().version;
+        for state in world.cases().values().filter_map(|fold| fold.state()) {
+            for rule in table_of(state.kind)?.rules {
+                let fits = |item: &Item| {
+                    rule.edges.iter().any(|(from, _)| from.contains(&item.stage))
+                        && forbids(rule.guard, by, state, item)
+                        && rule.who.iter().any(|(who, role)| {
+                            departments(*who, state, Some(item), None, registry, version).contains(by)
+                                && role.is_none_or(|role| registry.has_role(by, role, version))
+                        })
+                };
+                let items: Vec<u16> = state
+                    .items
+                    .iter()
+                    .filter(|(_, item)| fits(item))
+                    .map(|(number, _)| *number)
+                    .collect();
+                if !items.is_empty() {
+                    found.push((state.clone(), rule, items));
+                }
+            }
+        }
+    }
+    let (state, rule, items) = sim.rng.pick(&found).cloned()?;
+    let (signers, hands) = keys_for(sim, view, by)?;
+    let plan = Plan {
+        by: by.clone(),
+        kind: rule.event,
+        state: Some(state),
+        items,
+        all_items: true,
+        source: Source::Own,
+    };
+    let mut event = draft(sim, &plan, &signers);
+    event.after.clear();
+    if let Guard::Names(field, _) | Guard::NamesNewest(field, _) = rule.guard {
+        let mut json = event.to_json();
+        let other = EventId(Hash(sim.rng.bytes())).to_string();
+        if let Json::Object(members) = &mut json
+            && let Some(Json::Object(body)) = members.get_mut("body")
+        {
+            body.insert(field.to_owned(), Json::Text(other));
+        }
+        event = Event::from_json(&json).ok()?;
+    }
+    Some(sim.cast.sign(&event, &hands))
+}
+
+/// Says whether the guard of a rule can be broken by a department on an item; a guard on what is named always can.
+fn forbids(guard: Guard, by: &DepartmentId, state: &CaseState, item: &Item) -> bool {
+    match guard {
+        Guard::None => false,
+        Guard::Names(..) | Guard::NamesNewest(..) => true,
+        Guard::OwnFlag => !item.flags.contains_key(by),
+        Guard::NoOwnFlag => item.flags.contains_key(by),
+        Guard::NotHolder => item.holder == *by,
+        Guard::OwnCase => state.owner != *by,
+        Guard::Outstanding(kind, answers) => {
+            let answered: usize = answers.iter().map(|answer| state.facts_of(*answer).count()).sum();
+            state.facts_of(kind).count() <= answered
+        }
+    }
+}
+
 /// Something that must not be recorded, or only if it happens to be right.
 fn invalid(sim: &mut Sim) {
     let Some(node) = some_node(sim) else { return };
@@ -633,6 +704,11 @@ fn invalid(sim: &mut Sim) {
                 .cast
                 .govern(version, previous, now, vec![Change::RightGiven(right)], &hands);
             sim.submit(host, &registrar, note);
+        }
+        6 | 7 => {
+            if let Some(note) = against_guard(sim, node, &by) {
+                send(sim, &by, note);
+            }
         }
         _ => {
             if let Some(note) = careless(sim, node, &by) {
