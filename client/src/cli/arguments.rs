@@ -33,7 +33,7 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) json: bool,
     #[arg(long = "as", global = true, value_name = "FILE")]
-    pub(super) officer: Option<PathBuf>,
+    pub(super) settings: Option<PathBuf>,
     #[arg(long, global = true, value_name = "URL")]
     pub(super) node: Option<String>,
     #[arg(long, global = true, value_name = "FILE")]
@@ -50,6 +50,7 @@ pub(super) enum Command {
     Due(DueArguments),
     Show(CaseArguments),
     Trail(CaseArguments),
+    Read(ReadArguments),
     List(ListArguments),
     Draft(DraftCommand),
     Submit(SubmitArguments),
@@ -94,6 +95,14 @@ pub(super) struct DueArguments {
 #[derive(Debug, Args)]
 pub(super) struct CaseArguments {
     pub(super) case: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReadArguments {
+    #[arg(value_name = "CASE|EVENT")]
+    pub(super) what: String,
+    #[arg(long, value_name = "DIR")]
+    pub(super) save: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,18 +2,19 @@
 //!
 //! What the box holds is checked here before anybody signs it: lines, commitments, and that the text says what is shown.
 
+use super::act;
 use super::arguments::{DraftApprove, DraftReturn, DraftSend};
 use super::draft::{free_name, read_form, save, saved};
 use super::error::{Failure, Outcome};
 use super::guide;
 use super::output::Output;
+use super::refer;
 use super::session::{Connection, Session};
 use super::submit::{self, open_part, part_body, stop_personal};
 use super::views;
 use crate::draft::assemble::{APPROVER_SELF, Act, Author, Machine, assemble};
 use crate::draft::form::Form;
 use crate::draft::prompt::{Ask as _, TerminalAsk};
-use crate::draft::value::{self, render};
 use crate::keystore::{Holder, NamedKey};
 use crate::node::Method;
 use crate::texts::Texts;
@@ -25,9 +26,8 @@ use tally_schemas::api::{
     self, Answer, CommentBody, DraftBody, DraftPut, DraftState, DraftSummary, DraftsBody, RosterBody,
     SubmitBody,
 };
-use tally_schemas::event::{Audience, Event, FieldType, Kind, SignerRole, Source, Text};
+use tally_schemas::event::{Event, SignerRole};
 use tally_schemas::id::{EventId, Hash, PostId};
-use tally_schemas::json::Json;
 use tally_schemas::note::Note;
 
 /// `tally draft send FILE..`.
@@ -153,7 +153,7 @@ fn prepare(
 ) -> Outcome<Act> {
     let (mut case, mut after) = (None, Vec::new());
     if let Some(written) = &form.head.case {
-        let id = views::case_id(&connection.node, written)?;
+        let id = refer::case_id(&connection.node, written)?;
         after = views::newest_events(&connection.node, &id)?;
         case = Some(id);
     } else if !form.kind.opens_case() {
@@ -311,7 +311,7 @@ fn tell(draft: &Checked, connection: &Connection, output: &mut Output) -> Outcom
     ));
     output.table(
         &[texts.say("column.field"), texts.say("column.value")],
-        event_rows(texts, event, &draft.parts),
+        act::rows(texts, event, &draft.parts),
     );
     if draft.officers.is_empty() {
         output.line(texts.say("ui.unsigned"));
@@ -330,97 +330,12 @@ fn tell(draft: &Checked, connection: &Connection, output: &mut Output) -> Outcom
     Ok(())
 }
 
-/// Returns an event as rows of name and content.
-pub(super) fn event_rows(texts: Texts, event: &Event, parts: &BTreeMap<Hash, Vec<u8>>) -> Vec<Vec<String>> {
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    let mut row = |name: &str, value: String| {
-        if !value.is_empty() {
-            rows.push(vec![name.to_owned(), value]);
-        }
-    };
-    let join = |list: &[tally_schemas::id::DepartmentId]| {
-        list.iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    row(texts.say("column.department"), event.department.to_string());
-    row(
-        texts.say("column.case"),
-        event.case.map(|case| case.0.short()).unwrap_or_default(),
-    );
-    row(texts.say("column.to"), join(&event.to));
-    if let Audience::Only(list) = &event.audience {
-        row(texts.say("column.audience"), join(list));
-    }
-    for signer in &event.signers {
-        let roles: Vec<&str> = signer
-            .roles
-            .iter()
-            .map(|role| texts.name("signer-role", role.as_str()))
-            .collect();
-        let officer = signer
-            .officer
-            .as_ref()
-            .map(|officer| format!(" ({officer})"))
-            .unwrap_or_default();
-        row(&roles.join(", "), format!("{}{officer}", signer.post));
-    }
-    row(
-        texts.say("column.effective"),
-        event.effective.map(|date| date.to_string()).unwrap_or_default(),
-    );
-    row(
-        texts.say("column.doc-no"),
-        event.doc_no.clone().unwrap_or_default(),
-    );
-    for basis in &event.legal_basis {
-        row(
-            texts.say("column.legal-basis"),
-            texts.fill("ui.article", &[("act", &basis.act), ("at", &basis.article)]),
-        );
-    }
-    if event.source != Source::Own {
-        row(
-            texts.say("column.source"),
-            texts.name("source", event.source.as_str()).to_owned(),
-        );
-    }
-    if let Kind::Known(kind) = event.kind {
-        for field in kind.fields() {
-            let Some(json) = event.body.json().member(field.name) else {
-                continue;
-            };
-            let detached = match (field.kind, event.body.text(field.name)) {
-                (FieldType::Text, Some(Text::Detached(commitment))) => parts
-                    .get(&commitment.commit)
-                    .map(|content| String::from_utf8_lossy(content).into_owned()),
-                _ => None,
-            };
-            let shown = detached.unwrap_or_else(|| render(texts, field.name, field.kind, json));
-            row(texts.field(kind.as_str(), field.name), shown);
-        }
-    } else {
-        row(texts.say("column.content"), event.body.json().to_canonical());
-    }
-    for file in &event.attachments {
-        row(
-            texts.say("column.attachment"),
-            texts.fill(
-                "ui.attachment",
-                &[("name", &file.name), ("length", &file.content.length)],
-            ),
-        );
-    }
-    rows
-}
-
 /// `tally draft edit ID`: takes a draft of the box back into a form file. What it held can no longer be submitted from here on.
 pub(super) fn edit(id: &str, session: &Session, output: &mut Output) -> Outcome {
     let (mut connection, _, holder) = session.sign_in(output)?;
     let id = full_id(id, &connection, &holder)?;
     let draft = fetch(&id, &mut connection, &holder)?;
-    let mut form = form_of_event(&draft.event, &draft.parts)
+    let mut form = act::to_form(&draft.event, &draft.parts)
         .ok_or_else(|| Failure::invalid("error.kind-newer").with("kind", draft.event.kind.as_str()))?;
     form.head.replaces = Some(id.clone());
     if !draft.event.attachments.is_empty() && !output.json {
@@ -452,59 +367,6 @@ fn full_id(written: &str, connection: &Connection, holder: &Holder) -> Outcome<S
             .with("count", fits.len())
             .hint("hint.draft-list")),
     }
-}
-
-/// Turns an event back into the form that makes it.
-fn form_of_event(event: &Event, parts: &BTreeMap<Hash, Vec<u8>>) -> Option<Form> {
-    let kind = event.kind.known()?;
-    let mut form = Form::new(kind);
-    for field in kind.fields() {
-        let Some(json) = event.body.json().member(field.name) else {
-            continue;
-        };
-        let inline = match event.body.text(field.name) {
-            Some(Text::Detached(commitment)) if field.kind == FieldType::Text => {
-                form.head.detach.push(field.name.to_owned());
-                let content = parts.get(&commitment.commit)?;
-                Json::Text(String::from_utf8_lossy(content).into_owned())
-            }
-            _ => json.clone(),
-        };
-        let shown = value::show(field.kind, &inline);
-        form.set(field.name, &shown).ok()?;
-    }
-    let head = &mut form.head;
-    head.case = event.case.map(|case| case.to_string());
-    head.to = event.to.iter().map(ToString::to_string).collect();
-    if let Audience::Only(list) = &event.audience {
-        head.audience = list.iter().map(ToString::to_string).collect();
-    }
-    head.effective = event.effective.map(|date| date.to_string());
-    head.doc_no.clone_from(&event.doc_no);
-    head.legal_basis = event
-        .legal_basis
-        .iter()
-        .map(|basis| format!("{}:{}", basis.act, basis.article))
-        .collect();
-    head.source = Some(event.source.as_str().to_owned());
-    head.external_ref = event
-        .external_ref
-        .as_ref()
-        .map(|other| format!("{}:{}", other.system, other.number));
-    head.mandate = event.mandate.map(|id| id.to_string());
-    head.corrects = event.corrects.map(|id| id.to_string());
-    for signer in &event.signers {
-        let both = signer.is(SignerRole::Drafter) && signer.is(SignerRole::Approver);
-        if signer.is(SignerRole::Drafter) {
-            head.post = Some(signer.post.to_string());
-        }
-        if both {
-            head.approver = Some(APPROVER_SELF.to_owned());
-        } else if signer.is(SignerRole::Approver) {
-            head.approver = Some(signer.post.to_string());
-        }
-    }
-    Some(form)
 }
 
 fn change(

@@ -5,8 +5,9 @@
 
 use super::error::{Failure, Outcome};
 use super::output::Output;
+use super::refer;
 use super::session::{Connection, Session};
-use super::views::{self, list_of, local_time, member, plain, rows_of, trail_rows, with_query};
+use super::views::{list_of, local_time, member, plain, rows_of, trail_rows, with_query};
 use crate::draft::form::{Form, NOBODY};
 use crate::draft::prompt::{Ask, Choices, TerminalAsk, fill};
 use crate::explain;
@@ -204,7 +205,7 @@ impl Guide {
             Some(line) => plain(member(line, &["number", "case"])),
             None => typed_case(texts, ask)?,
         };
-        let id = views::case_id(&self.connection.node, &number)?;
+        let id = refer::case_id(&self.connection.node, &number)?;
         let case = Case::read(&self.connection, &id)?;
         let own = case
             .next
@@ -253,7 +254,7 @@ impl Guide {
                 }
             }
         };
-        let id = views::case_id(&self.connection.node, &number)?;
+        let id = refer::case_id(&self.connection.node, &number)?;
         let case = Case::read(&self.connection, &id)?;
         if case.act(form.kind, &self.own).is_none() {
             output.warning(&texts.fill(

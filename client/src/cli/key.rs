@@ -59,6 +59,8 @@ fn new(arguments: &KeyNew, session: &Session, output: &mut Output) -> Outcome {
     let path = arguments
         .to
         .join(keystore::officer_file_name(&department, &officer));
+    std::fs::create_dir_all(&arguments.to)
+        .map_err(|error| super::error::file_failure(&arguments.to, &error))?;
     let passphrase = session.new_passphrase(&path, output)?;
     let work = if founding.trial {
         WorkFactor::Trial

@@ -3,6 +3,7 @@
 use super::arguments::{LogCommand, LogExport, LogSub, LogVerify, ProofArguments};
 use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
+use super::refer;
 use super::session::Session;
 use crate::export_folder::ExportFolder;
 use crate::verify::Trust;
@@ -112,27 +113,31 @@ fn told(trust: &Trust, department: &DepartmentId, folder: &Path, output: &mut Ou
 
 /// `tally proof EVENT`: proves to the caller, and gives the files for others.
 pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut Output) -> Outcome {
-    let event = EventId(
+    let by_id = || {
         Hash::parse_hex(&arguments.event)
-            .map_err(|_| Failure::invalid("error.no-event-id").with("got", &arguments.event))?,
-    );
-    let (entry, proof, mut trust, log) = match &arguments.from {
+            .map(EventId)
+            .map_err(|_| Failure::invalid("error.no-event-id").with("got", &arguments.event))
+    };
+    let (event, entry, proof, mut trust, log) = match &arguments.from {
         Some(folder) => {
+            let event = by_id()?;
             let read = |name: &str| {
                 let path = folder.join(name);
                 std::fs::read(&path).map_err(|error| file_failure(&path, &error))
             };
             let entry = read(&format!("{event}.entry"))?;
             let proof = read(&format!("{event}.tlog-proof"))?;
-            (entry, proof, session.trust()?, None)
+            (event, entry, proof, session.trust()?, None)
         }
         None => {
             let connection = session.connect()?;
+            let event = refer::event(&connection.node, &arguments.event)?;
             let proof = connection.node.proof(&event)?;
             let parsed = tally_schemas::proof::TlogProof::parse(&proof)?;
             let origin = Checkpoint::parse(&parsed.checkpoint.text)?.origin;
             let entry = connection.node.entry(&origin.department, parsed.index)?;
             (
+                event,
                 entry,
                 proof,
                 connection.trust,

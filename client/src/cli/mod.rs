@@ -1,5 +1,6 @@
 //! The command `tally`: arguments in, tables or JSON out, an exit code. No rule of any case is decided here.
 
+mod act;
 pub mod arguments;
 pub mod draft;
 pub mod drafts;
@@ -13,6 +14,8 @@ pub mod log;
 pub mod members;
 pub mod output;
 pub mod play;
+mod read;
+mod refer;
 pub mod session;
 pub mod submit;
 pub mod views;
@@ -94,6 +97,7 @@ fn dispatch(command: &Command, session: &Session, output: &mut Output) -> Result
         Command::Due(arguments) => views::due(arguments, session, output),
         Command::Show(arguments) => views::show(arguments, session, output),
         Command::Trail(arguments) => views::trail(arguments, session, output),
+        Command::Read(arguments) => read::run(arguments, session, output),
         Command::List(arguments) => views::list(arguments, session, output),
         Command::Draft(arguments) => draft::run(arguments, session, output),
         Command::Submit(arguments) => submit::run(arguments, session, output),
@@ -191,6 +195,35 @@ mod tests {
         let keys = tally(folder.path(), "--json key show %/trial/keys/civil-c-01.key");
         let json: serde_json::Value = serde_json::from_str(&keys.out).unwrap();
         assert_eq!(json["keys"][0]["sealed"], true);
+    }
+
+    #[test]
+    fn an_officer_makes_a_key_that_no_option_of_all_commands_stands_in_the_way_of() {
+        let folder = trial();
+        let line = "--trust %/trial/genesis.note key new --to %/keys --department civil --officer c-09";
+        let done = tally(folder.path(), line);
+        assert_eq!(done.code, 0, "{}", done.err);
+        assert!(done.out.contains("civil/c-09"), "{}", done.out);
+    }
+
+    #[test]
+    fn no_option_of_a_command_takes_the_name_of_one_of_all_commands() {
+        fn walk(command: &clap::Command, shared: &[clap::Id]) {
+            for sub in command.get_subcommands() {
+                for arg in sub.get_arguments().filter(|arg| !arg.is_global_set()) {
+                    assert!(
+                        !shared.contains(arg.get_id()),
+                        "{} of {}",
+                        arg.get_id(),
+                        sub.get_name()
+                    );
+                }
+                walk(sub, shared);
+            }
+        }
+        let root = Arguments::root();
+        let shared: Vec<clap::Id> = root.get_arguments().map(|arg| arg.get_id().clone()).collect();
+        walk(&root, &shared);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Session {
         };
         let default = path("HOME").map(|home| home.join(".config/tally/officer.toml"));
         let file = global
-            .officer
+            .settings
             .clone()
             .or_else(|| path("TALLY_AS"))
             .or_else(|| default.filter(|path| path.exists()));

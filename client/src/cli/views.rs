@@ -6,6 +6,7 @@
 use super::arguments::{CaseArguments, DueArguments, InboxArguments, ListArguments};
 use super::error::{Failure, Outcome};
 use super::output::{Output, Reader};
+use super::refer;
 use super::session::Session;
 use crate::explain;
 use crate::node::NodeClient;
@@ -331,7 +332,7 @@ pub(super) fn due(arguments: &DueArguments, session: &Session, output: &mut Outp
     };
     let answer: Answer = connection.node.read(&with_query(api::path::DUE, &query))?;
     let wanted = match &arguments.case {
-        Some(written) => Some(case_id(&connection.node, written)?.to_string()),
+        Some(written) => Some(refer::case_id(&connection.node, written)?.to_string()),
         None => None,
     };
     let rows: Vec<&Value> = rows_of(&answer.data, "due")
@@ -602,20 +603,7 @@ pub(super) fn list(arguments: &ListArguments, session: &Session, output: &mut Ou
     Ok(())
 }
 
-/// Finds the id of a case by what an officer writes: its id or its number.
-pub(super) fn case_id(node: &NodeClient, written: &str) -> Outcome<CaseId> {
-    if let Ok(hash) = Hash::parse_hex(written) {
-        return Ok(EventId(hash));
-    }
-    let answer: Answer = node.read(&api::fill(api::path::CASE, &[written]))?;
-    let id = member(&answer.data, &["summary.case", "case"])
-        .as_str()
-        .unwrap_or_default();
-    let hash = Hash::parse_hex(id).map_err(|_| Failure::invalid("error.no-case").with("got", written))?;
-    Ok(EventId(hash))
-}
-
-fn event_of(row: &Value) -> Option<EventId> {
+pub(super) fn event_of(row: &Value) -> Option<EventId> {
     let text = member(row, &["event"]).as_str()?;
     Hash::parse_hex(text).ok().map(EventId)
 }

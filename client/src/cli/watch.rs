@@ -3,12 +3,12 @@
 use super::arguments::{WaitArguments, WatchArguments};
 use super::error::{Failure, Outcome};
 use super::output::Output;
+use super::refer;
 use super::session::Session;
 use crate::node::{NodeClient, NodeError};
 use crate::said;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tally_schemas::id::{EventId, Hash};
 
 /// How often a node is asked whether it has an event.
 const ASK_EVERY: Duration = Duration::from_millis(250);
@@ -17,7 +17,10 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 pub(super) fn watch(arguments: &WatchArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
     let texts = output.texts;
-    let mut seen = 0;
+    let mut seen: u64 = 0;
+    if !output.json {
+        output.side(texts.say("ui.watching"));
+    }
     connection.node.watch(|name, data| {
         let value: Value = serde_json::from_str(data).unwrap_or_else(|_| Value::String(data.to_owned()));
         if output.json {
@@ -31,9 +34,11 @@ pub(super) fn watch(arguments: &WatchArguments, session: &Session, output: &mut 
                 .flatten()
                 .filter_map(Value::as_str)
                 .collect();
-            if !cases.is_empty() {
-                output.line(&texts.fill("ui.changed", &[("cases", &cases.join(", "))]));
+            // What changes no case shows nothing, so it does not count either.
+            if cases.is_empty() {
+                return true;
             }
+            output.line(&texts.fill("ui.changed", &[("cases", &cases.join(", "))]));
         } else {
             // An alarm is a sentence of the node, the other event a number.
             let why = if name == "alarm" {
@@ -54,11 +59,8 @@ pub(super) fn watch(arguments: &WatchArguments, session: &Session, output: &mut 
 
 /// Waits until an event is recorded here, or held at every node named.
 pub(super) fn wait(arguments: &WaitArguments, session: &Session, output: &mut Output) -> Outcome {
-    let event = EventId(
-        Hash::parse_hex(&arguments.event)
-            .map_err(|_| Failure::invalid("error.no-event-id").with("got", &arguments.event))?,
-    );
     let connection = session.connect()?;
+    let event = refer::event(&connection.node, &arguments.event)?;
     let mut nodes = vec![connection.node];
     if arguments.until == "replicated" {
         if arguments.at.is_empty() {
