@@ -574,3 +574,21 @@ fn own_logs_are_written_in_an_order_in_which_nothing_rests_on_what_comes_later()
     }
     assert!(named > 0, "one of the two names the head of the other");
 }
+
+#[test]
+fn a_clock_that_was_set_back_does_not_silence_a_node() {
+    let mut bench = Bench::new();
+    bench.enrol("housing");
+    let mut replica = bench.read_as(&["housing"], BTreeSet::from([department("housing")]));
+    let announced = |outputs: Vec<Output>| {
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Publish(frame) if frame.entries.is_empty()))
+    };
+    let start = bench.now_ms;
+    assert!(announced(
+        replica.handle(at(start + 3_000_000), vec![Input::Tick])
+    ));
+    assert!(announced(replica.handle(at(start + 60_000), vec![Input::Tick])));
+    assert!(!announced(replica.handle(at(start + 61_000), vec![Input::Tick])));
+}

@@ -25,9 +25,7 @@ impl Replica {
             self.state_arrivals(now, number, department);
             self.state_heads(now, number);
         }
-        let due = self
-            .announced
-            .is_none_or(|last| now.as_ms() - last.as_ms() >= ANNOUNCE_EVERY_MS);
+        let due = passed(self.announced, now, ANNOUNCE_EVERY_MS);
         if due {
             self.announced = Some(now);
             self.announce(&hosted);
@@ -43,10 +41,7 @@ impl Replica {
     }
 
     fn state_heads(&mut self, now: Timestamp, number: LogNo) {
-        let due = self
-            .stated
-            .get(&number)
-            .is_none_or(|last| now.as_ms() - last.as_ms() >= HEADS_EVERY_MS);
+        let due = passed(self.stated.get(&number).copied(), now, HEADS_EVERY_MS);
         if !due {
             return;
         }
@@ -166,4 +161,12 @@ impl Replica {
             });
         }
     }
+}
+
+/// Says whether so much time has passed since something was done last; a clock that was set back silences nothing.
+fn passed(last: Option<Timestamp>, now: Timestamp, every_ms: i64) -> bool {
+    last.is_none_or(|last| {
+        let since = now.as_ms() - last.as_ms();
+        since < 0 || since >= every_ms
+    })
 }
