@@ -632,7 +632,7 @@ fn fresh(sim: &mut Sim) -> Replica {
     let mut replica =
         Replica::found(&sim.cast.genesis, BTreeSet::new()).expect("the genesis founds a federation");
     let now = sim.clock(0);
-    let mut inputs = super::engine::restored(&sim.nodes[0], &mut rng);
+    let mut inputs = super::faults::restored(&sim.nodes[0], &mut rng);
     while !inputs.is_empty() {
         let mut next = Vec::new();
         for output in replica.handle(now, inputs) {

@@ -3,6 +3,7 @@
 use super::cast::{Cast, START_MS, at};
 use super::checker::Checker;
 use super::coverage::Coverage;
+use super::disk::Remains;
 use super::network::Network;
 use super::node::Node;
 use super::oracle::Oracle;
@@ -12,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sha256};
-use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Refusal, Replica};
+use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Refusal};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Hash, Origin};
 use tally_schemas::time::Timestamp;
@@ -254,11 +255,21 @@ impl Sim {
                 // Statements about the last acts still go round for a minute or two.
                 Some(when) if self.now_ms - when > 150_000 && super::checker::converged(self) => return,
                 Some(_) => {}
-                None if super::checker::converged(self) => converged = Some(self.now_ms),
+                None if super::checker::converged(self) => {
+                    let steps = (since + CONVERGED_STEP_MS - 1) / CONVERGED_STEP_MS;
+                    let seconds = steps * CONVERGED_STEP_MS / 1_000;
+                    self.coverage.hit(format!("converged within {seconds} s"));
+                    converged = Some(self.now_ms);
+                }
                 None => {}
             }
+            let bound = if converged.is_none() {
+                CONVERGED_WITHIN_MS
+            } else {
+                QUIET_WITHIN_MS
+            };
             assert!(
-                since < CONVERGED_WITHIN_MS,
+                since < bound,
                 "liveness: {since} ms after the faults stopped the nodes differ: {}",
                 super::checker::differences(self)
             );
@@ -518,6 +529,8 @@ impl Sim {
         if self.faulty && self.chaos.below(1_000) < 2 {
             self.coverage.hit("disk failures");
             self.note("disk-failed", node, &[]);
+            let remains = Remains::of_failure(&batch, &mut self.chaos);
+            self.leave(node, &batch, remains);
             self.nodes[node].disk_failed = true;
             self.nodes[node].outbox.clear();
             let why = "no space left".to_owned();
@@ -532,7 +545,7 @@ impl Sim {
             self.later(down, Happening::Start(node));
             return;
         }
-        self.nodes[node].write(&batch);
+        self.nodes[node].disk.write(&batch);
         let checkpoint = batch.own.then(|| self.sign(node, &batch));
         self.note("written", node, &token.to_be_bytes());
         self.hand(node, Input::Persisted { token, checkpoint });
@@ -540,7 +553,7 @@ impl Sim {
     }
 
     /// Signs the head after a batch; the lock advances first.
-    fn sign(&mut self, node: usize, batch: &Batch) -> Vec<u8> {
+    pub(super) fn sign(&mut self, node: usize, batch: &Batch) -> Vec<u8> {
         let log = self.nodes[node]
             .disk
             .get(&batch.origin)
@@ -577,6 +590,7 @@ impl Sim {
         let head = tally_schemas::id::TreeHead { size, root };
         let checkpoint = sign_checkpoint(origin, head, &SigningKey::from_seed(&seed)).to_bytes();
         log.checkpoint.clone_from(&checkpoint);
+        log.checked = size;
         checkpoint
     }
 
@@ -713,140 +727,12 @@ impl Sim {
             }
         }
     }
-
-    fn fault(&mut self) {
-        if !self.faulty {
-            return;
-        }
-        match self.chaos.below(10) {
-            0..=3 => {
-                let node = self.chaos.place(self.nodes.len());
-                if self.nodes[node].replica.is_some() {
-                    self.crash(node);
-                    let down = self.chaos.between(500, 15_000);
-                    self.later(down, Happening::Start(node));
-                }
-            }
-            // A scenario that needs its partition is left alone.
-            4..=7 if self.now_ms < self.parted_until => {}
-            4..=7 => {
-                let groups = (0..self.nodes.len()).map(|_| self.chaos.place(2)).collect();
-                let long = self.chaos.between(3_000, 30_000);
-                self.part(groups, long);
-            }
-            _ => {
-                self.network.delay_ms = self.chaos.between(5, 2_500);
-                self.network.loss = self.chaos.below(20);
-            }
-        }
-        let wait = self.chaos.between(4_000, 16_000);
-        self.later(wait, Happening::Fault);
-    }
-
-    /// Parts the network for a while.
-    pub fn part(&mut self, groups: Vec<usize>, for_ms: i64) {
-        self.coverage.hit("partitions");
-        self.note("part", 0, format!("{groups:?}").as_bytes());
-        self.network.groups = groups;
-        self.partition += 1;
-        let number = self.partition;
-        self.later(for_ms, Happening::Heal(number));
-    }
-
-    /// Takes a node down: everything that its disk does not hold is lost. What it was writing may or may not be there.
-    pub fn crash(&mut self, node: usize) {
-        self.coverage.hit("crashes");
-        self.note("crash", node, &[]);
-        let fate = self.chaos.below(3);
-        let state = &mut self.nodes[node];
-        state.replica = None;
-        state.life += 1;
-        state.outbox.clear();
-        state.inbox.clear();
-        state.disk_failed = false;
-        if let Some(batch) = state.writing.take() {
-            self.coverage.hit("crashes while writing");
-            if fate > 0 {
-                self.nodes[node].write(&batch);
-                if batch.own && fate > 1 {
-                    self.sign(node, &batch);
-                }
-            }
-        }
-        let lost: Vec<u64> = self
-            .tickets
-            .iter()
-            .filter(|(_, ticketed)| ticketed.node == node)
-            .map(|(ticket, _)| *ticket)
-            .collect();
-        for ticket in lost {
-            let ticketed = self.tickets.remove(&ticket).expect("just found");
-            self.unanswered.push(ticketed);
-        }
-        super::checker::check_acknowledged(self, node);
-    }
-
-    /// Starts a node from its disk.
-    pub fn start(&mut self, node: usize) {
-        self.note("start", node, &[]);
-        if self.faulty && self.nodes[node].life > 0 {
-            super::rogue::tamper(self, node);
-        }
-        self.nodes[node].skew_ms = self.chaos.between(-90_000, 90_000);
-        let hosted: BTreeSet<DepartmentId> = self.cast.hosted(node).into_iter().collect();
-        let own: Vec<Origin> = hosted
-            .iter()
-            .map(|department| self.cast.origin(department))
-            .collect();
-        for origin in own {
-            let behind = self.nodes[node]
-                .disk
-                .get(&origin)
-                .is_some_and(|log| log.locked < log.entries.len() as u64);
-            if behind {
-                self.sign_tail(node, &origin);
-            }
-        }
-        let replica = Replica::found(&self.cast.genesis, hosted).expect("the genesis founds a federation");
-        self.nodes[node].replica = Some(replica);
-        let inputs = restored(&self.nodes[node], &mut self.chaos);
-        self.checker.forget(node);
-        for input in inputs {
-            self.feed(node, vec![input]);
-        }
-        let life = self.nodes[node].life;
-        let wait = self.chaos.between(10, 2_000);
-        self.later(wait, Happening::Tick(node, life));
-    }
 }
 
-/// Reads a disk back, logs in any order, long ones in two parts.
-pub fn restored(node: &Node, rng: &mut Rng) -> Vec<Input> {
-    let mut logs: Vec<Vec<Input>> = Vec::new();
-    for (origin, log) in &node.disk {
-        let all: Vec<Vec<u8>> = log.entries.iter().map(|entry| entry.to_vec()).collect();
-        let cut = rng.place(all.len() + 1);
-        let mut parts = Vec::new();
-        if rng.chance(30) {
-            parts.push((all[..cut].to_vec(), Vec::new()));
-            parts.push((all[cut..].to_vec(), log.checkpoint.clone()));
-        } else {
-            parts.push((all, log.checkpoint.clone()));
-        }
-        logs.push(
-            parts
-                .into_iter()
-                .map(|(entries, checkpoint)| Input::Restored {
-                    origin: origin.clone(),
-                    entries,
-                    checkpoint,
-                })
-                .collect(),
-        );
-    }
-    rng.shuffle(&mut logs);
-    logs.into_iter().flatten().collect()
-}
+/// In what steps the time until then is counted.
+const CONVERGED_STEP_MS: i64 = 30_000;
 
 /// How long after the last fault all nodes must agree, in virtual time.
-pub const CONVERGED_WITHIN_MS: i64 = 600_000;
+pub const CONVERGED_WITHIN_MS: i64 = 90_000;
+/// How long after the last fault no node may have anything left to say.
+const QUIET_WITHIN_MS: i64 = 360_000;

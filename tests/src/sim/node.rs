@@ -1,20 +1,8 @@
 //! A simulated node: the core, a disk that lags and outlives crashes, and the queue of outputs that wait for the disk.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use super::disk::Disk;
+use std::collections::VecDeque;
 use tally_ledger::replica::{Batch, Input, Output, Replica};
-use tally_schemas::id::Origin;
-
-/// A log on a disk.
-#[derive(Debug, Clone, Default)]
-pub struct DiskLog {
-    /// The entries.
-    pub entries: Vec<Arc<[u8]>>,
-    /// The newest checkpoint kept, if any.
-    pub checkpoint: Vec<u8>,
-    /// The size that the signing lock shows; for own logs.
-    pub locked: u64,
-}
 
 /// A node with its disk.
 #[derive(Debug)]
@@ -30,7 +18,7 @@ pub struct Node {
     /// Inputs that came in and were not handled yet.
     pub inbox: Vec<Input>,
     /// What the disk holds.
-    pub disk: BTreeMap<Origin, DiskLog>,
+    pub disk: Disk,
     /// How far the clock of the node is off, in milliseconds.
     pub skew_ms: i64,
     /// Whether the disk failed: the node serves no more writes until it is started again.
@@ -46,24 +34,9 @@ impl Node {
             outbox: VecDeque::new(),
             writing: None,
             inbox: Vec::new(),
-            disk: BTreeMap::new(),
+            disk: Disk::default(),
             skew_ms: 0,
             disk_failed: false,
-        }
-    }
-
-    /// Makes entries durable.
-    pub fn write(&mut self, batch: &Batch) {
-        let log = self.disk.entry(batch.origin.clone()).or_default();
-        assert_eq!(
-            log.entries.len() as u64,
-            batch.start,
-            "I2: a batch of {} does not continue what the disk holds",
-            batch.origin
-        );
-        log.entries.extend(batch.entries.iter().cloned());
-        if let Some(checkpoint) = &batch.checkpoint {
-            log.checkpoint.clone_from(checkpoint);
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::cast::at;
 use super::engine::Sim;
 use super::workload;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_ledger::crypto::{event_id, leaf_hash};
 use tally_schemas::entry::{Entry, EntryHeader, RegistryRef};
@@ -77,13 +78,8 @@ fn append(sim: &mut Sim, node: usize, department: &DepartmentId, origin: &Origin
 
 /// A head of another log that was never there, of a size that this one may name.
 fn foreign_head(sim: &mut Sim, node: usize, own: &Origin) -> Option<NamedHead> {
-    let others: Vec<(Origin, u64)> = sim.nodes[node]
-        .disk
-        .iter()
-        .filter(|(origin, log)| *origin != own && !log.entries.is_empty())
-        .map(|(origin, log)| (origin.clone(), log.entries.len() as u64))
-        .collect();
-    let (origin, size) = sim.chaos.pick(&others)?.clone();
+    let others = reachable(sim, node, own);
+    let (origin, size, _) = sim.chaos.pick(&others)?.clone();
     let root = Hash(sim.chaos.bytes());
     Some(NamedHead {
         origin,
@@ -91,24 +87,41 @@ fn foreign_head(sim: &mut Sim, node: usize, own: &Origin) -> Option<NamedHead> {
     })
 }
 
-/// The heads of other logs as the disk holds them: at least what this log has named before.
-fn true_heads(sim: &Sim, node: usize, own: &Origin) -> Vec<NamedHead> {
-    sim.nodes[node]
-        .disk
-        .iter()
+/// Other logs as the disk holds them, with size and last entry, where this one has not named more before.
+fn reachable(sim: &Sim, node: usize, own: &Origin) -> Vec<(Origin, u64, Hash)> {
+    let disk = &sim.nodes[node].disk;
+    let mut named: BTreeMap<Origin, u64> = BTreeMap::new();
+    for entry in disk.get(own).into_iter().flat_map(|log| &log.entries) {
+        let entry = Entry::parse(entry).expect("it was appended");
+        let stated = match Statement::parse_text(&entry.payload) {
+            Ok(Statement::Heads(heads)) => heads,
+            _ => Vec::new(),
+        };
+        for head in entry.header.heads.into_iter().chain(stated) {
+            named.insert(head.origin, head.head.size);
+        }
+    }
+    disk.iter()
         .filter(|(origin, _)| *origin != own)
         .filter_map(|(origin, log)| {
             let leaf = leaf_hash(log.entries.last()?);
-            let head = TreeHead {
-                size: log.entries.len() as u64,
-                root: sim.oracle.root_at(&leaf),
-            };
-            Some(NamedHead {
-                origin: origin.clone(),
-                head,
-            })
+            let size = log.entries.len() as u64;
+            let may = named.get(origin).is_none_or(|before| *before <= size);
+            may.then(|| (origin.clone(), size, leaf))
         })
         .collect()
+}
+
+/// The true heads of other logs as the disk holds them.
+fn true_heads(sim: &Sim, node: usize, own: &Origin) -> Vec<NamedHead> {
+    let head = |(origin, size, leaf): (Origin, u64, Hash)| NamedHead {
+        origin,
+        head: TreeHead {
+            size,
+            root: sim.oracle.root_at(&leaf),
+        },
+    };
+    reachable(sim, node, own).into_iter().map(head).collect()
 }
 
 /// Payloads that must have no effect, or none but what the oracle says.
