@@ -5,6 +5,7 @@ pub mod cases;
 pub mod checkpoint;
 pub mod crypto;
 pub mod export;
+pub mod fork;
 pub mod merkle;
 pub mod projection;
 pub mod proof;

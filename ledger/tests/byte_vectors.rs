@@ -11,8 +11,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tally_ledger::checkpoint::{LogKey, OtherLines, VerifiedCheckpoint, sign_checkpoint, verify_checkpoint};
 use tally_ledger::crypto::{DomainTag, NoteKey, SigningKey, leaf_hash, sha256, sign_note, tagged_hash};
+use tally_ledger::fork::verify_fork;
 use tally_ledger::merkle::Tree;
 use tally_ledger::proof::{prove_recorded, verify_recorded};
+use tally_schemas::fork::{ForkBranch, ForkEvidence, ForkStep};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{Hash, Origin, TreeHead};
 use tally_schemas::json::Json;
@@ -87,6 +89,7 @@ fn vectors() -> Vec<Vector> {
         ("note", note()),
         ("checkpoint", checkpoints()),
         ("proof", proofs()),
+        ("fork", forks()),
         ("tiles", tiles()),
         ("frame", frames()),
         ("lock", locks()),
@@ -759,6 +762,129 @@ fn frames() -> Made {
     ]
 }
 
+/// The log's other history: the entries from 6 on are others.
+fn other_tree(size: u64) -> Tree {
+    let other = |index| format!("other entry {index}\n").into_bytes();
+    (0..size)
+        .map(|index| leaf_hash(&if index < 6 { entry(index) } else { other(index) }))
+        .collect()
+}
+
+fn forks() -> Made {
+    let signed = |tree: &Tree| {
+        sign_checkpoint(&origin(), tree.head(), &key(ORIGIN))
+            .note()
+            .clone()
+    };
+    let branch = |tree: &Tree, at: u64, via: &[u64]| {
+        let mut from = at;
+        let steps = via.iter().map(|to| {
+            let proof = tree.consistency(from, *to).unwrap();
+            from = *to;
+            ForkStep {
+                head: tree.head_at(*to).unwrap(),
+                proof,
+            }
+        });
+        ForkBranch {
+            root: tree.head_at(at).unwrap().root,
+            steps: steps.collect(),
+            checkpoint: signed(tree),
+        }
+    };
+    let evidence = |size, held, other| ForkEvidence {
+        size,
+        branches: [held, other],
+    };
+    let one_size = evidence(9, branch(&tree(9), 9, &[]), branch(&other_tree(9), 9, &[]));
+    let grown = evidence(
+        8,
+        branch(&tree(20), 8, &[20]),
+        branch(&other_tree(300), 8, &[10, 300]),
+    );
+    let change = |from: &str, to: &str| {
+        let text = String::from_utf8(grown.to_bytes()).unwrap();
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1).into_bytes()
+    };
+    let other = |change: fn(&mut ForkEvidence)| {
+        let mut evidence = grown.clone();
+        change(&mut evidence);
+        evidence.to_bytes()
+    };
+    vec![
+        ("one-size.json", "Two roots signed at size 9", one_size.to_bytes()),
+        (
+            "grown.json",
+            "Histories that part at entry 6, signed at 20 and, by way of 10, at 300",
+            grown.to_bytes(),
+        ),
+        (
+            "bad-version.json",
+            "Refused: another version",
+            change("fork/v1", "fork/v2"),
+        ),
+        (
+            "bad-space.json",
+            "Refused: not canonical",
+            change("\"size\":8", "\"size\": 8"),
+        ),
+        (
+            "bad-member.json",
+            "Refused: an unknown member",
+            change("\"size\":8", "\"size\":8,\"sizes\":8"),
+        ),
+        (
+            "bad-end.json",
+            "Refused: no line feed at the end",
+            change("}\n", "}"),
+        ),
+        (
+            "bad-size.json",
+            "Refused: the size 0",
+            other(|evidence| evidence.size = 0),
+        ),
+        (
+            "bad-part-later.json",
+            "Refused: the branches still agree at that size",
+            evidence(
+                6,
+                branch(&tree(20), 6, &[20]),
+                branch(&other_tree(300), 6, &[10, 300]),
+            )
+            .to_bytes(),
+        ),
+        (
+            "bad-other-size.json",
+            "Refused: the roots are those of another size",
+            other(|evidence| evidence.size = 7),
+        ),
+        (
+            "bad-proof.json",
+            "Refused: one bit of a proof",
+            other(|evidence| evidence.branches[1].steps[0].proof[0].0[3] ^= 1),
+        ),
+        (
+            "bad-step-missing.json",
+            "Refused: a step too few",
+            other(|evidence| drop(evidence.branches[1].steps.pop())),
+        ),
+        (
+            "bad-many-steps.json",
+            "Refused: a step too many",
+            other(|evidence| {
+                let step = evidence.branches[0].steps[0].clone();
+                evidence.branches[0].steps = vec![step.clone(), step.clone(), step];
+            }),
+        ),
+        (
+            "bad-signature.json",
+            "Refused: a checkpoint that the log did not sign",
+            other(|evidence| evidence.branches[1].checkpoint.lines[0].signature[20] ^= 1),
+        ),
+    ]
+}
+
 fn locks() -> Made {
     let slot = |sequence: u64, size: u64| LockSlot {
         sequence,
@@ -890,6 +1016,28 @@ fn read(vector: &Vector, bytes: &[u8]) -> Result<(Vec<u8>, String), String> {
             }
             write_head(&mut out, &verified);
             Ok((proof.to_string().into_bytes(), out))
+        }
+        "fork" => {
+            let evidence = ForkEvidence::parse(bytes).map_err(failed)?;
+            let fork = verify_fork(&evidence, &log_key()).map_err(failed)?;
+            writeln!(out, "- log key: `{}`", log_key().to_vkey()).unwrap();
+            writeln!(out, "- size: `{}`", fork.size).unwrap();
+            for ((branch, root), signed) in evidence.branches.iter().zip(fork.roots).zip(fork.signed) {
+                writeln!(out, "- root: `{root}`").unwrap();
+                for step in &branch.steps {
+                    writeln!(
+                        out,
+                        "  - step to size `{}`, root `{}`",
+                        step.head.size, step.head.root
+                    )
+                    .unwrap();
+                    for hash in &step.proof {
+                        writeln!(out, "    - hash: `{hash}`").unwrap();
+                    }
+                }
+                writeln!(out, "  - signed: size `{}`, root `{}`", signed.size, signed.root).unwrap();
+            }
+            Ok((evidence.to_bytes(), out))
         }
         "tiles" => {
             let path = export_path(vector.file);

@@ -12,6 +12,7 @@ pub mod config;
 pub mod entry;
 pub mod error;
 pub mod event;
+pub mod fork;
 pub mod frame;
 pub mod genesis;
 pub mod governance;

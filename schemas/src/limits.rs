@@ -22,6 +22,10 @@ pub const CHECKPOINT_BYTES_MAX: usize = 32_768;
 pub const PROOF_HASHES_MAX: usize = 64;
 /// The longest tlog-proof file in bytes.
 pub const PROOF_BYTES_MAX: usize = 65_536;
+/// The longest evidence of a fork in bytes: two checkpoints, escaped as JSON, and their proofs.
+pub const FORK_BYTES_MAX: usize = 4 * CHECKPOINT_BYTES_MAX;
+/// The most consistency proofs in a row of one branch: from the size to what is held, and from there to what was signed.
+pub const FORK_STEPS_MAX: usize = 2;
 /// The longest entry bundle in bytes: 256 of the longest entries, each with its length.
 pub const BUNDLE_BYTES_MAX: usize = 256 * (2 + ENTRY_BYTES_MAX);
 /// The deepest nesting of arrays and objects in canonical JSON; no format of ours needs more.

@@ -5,7 +5,7 @@
 use crate::codec;
 use crate::error::FormatError;
 use crate::id::Origin;
-use crate::limits::{BATCH_MAX, FRAME_BYTES_MAX};
+use crate::limits::{BATCH_MAX, FORK_BYTES_MAX, FRAME_BYTES_MAX};
 use crate::token::TOKEN_BYTES_MAX;
 
 /// The version byte of questions and answers.
@@ -36,6 +36,11 @@ pub enum Question {
         /// Where the slice starts in the content.
         offset: u64,
     },
+    /// The evidence that a log forked.
+    Fork {
+        /// The log.
+        origin: Origin,
+    },
 }
 
 /// An answer.
@@ -54,6 +59,8 @@ pub enum Answer {
     },
     /// Nothing to give, or not to this asker.
     Nothing,
+    /// The evidence of a fork (`schemas/spec/fork.md`).
+    Evidence(Vec<u8>),
 }
 
 #[derive(bincode::Encode, bincode::Decode)]
@@ -61,6 +68,7 @@ enum Wire {
     Range { origin: String, start: u64 },
     Heads,
     Part { request: Vec<u8>, offset: u64 },
+    Fork { origin: String },
 }
 
 impl Question {
@@ -78,6 +86,9 @@ impl Question {
             Self::Part { request, offset } => Wire::Part {
                 request: request.clone(),
                 offset: *offset,
+            },
+            Self::Fork { origin } => Wire::Fork {
+                origin: origin.to_string(),
             },
         };
         let bytes = codec::encode("question", QUESTION_VERSION, &wire)?;
@@ -98,6 +109,9 @@ impl Question {
             },
             Wire::Heads => Self::Heads,
             Wire::Part { request, offset } => Self::Part { request, offset },
+            Wire::Fork { origin } => Self::Fork {
+                origin: Origin::parse(&origin)?,
+            },
         })
     }
 }
@@ -130,6 +144,10 @@ impl Answer {
             }),
             Self::Part { slice, .. } => {
                 at_most("slice of a part", slice.len(), PART_SLICE_BYTES)?;
+                Ok(answer)
+            }
+            Self::Evidence(bytes) => {
+                at_most("evidence of a fork", bytes.len(), FORK_BYTES_MAX)?;
                 Ok(answer)
             }
             _ => Ok(answer),
@@ -165,6 +183,9 @@ mod tests {
                 request: vec![1; 900],
                 offset: 1 << 20,
             },
+            Question::Fork {
+                origin: Origin::parse("xian-0123456789abcdef/housing/1").unwrap(),
+            },
         ]
     }
 
@@ -177,6 +198,7 @@ mod tests {
                 slice: vec![9; PART_SLICE_BYTES],
             },
             Answer::Nothing,
+            Answer::Evidence(vec![b'x'; FORK_BYTES_MAX]),
         ]
     }
 

@@ -125,6 +125,7 @@ fn every_format_has_its_page_and_vectors() {
         "checkpoint",
         "tiles",
         "proof",
+        "fork",
         "frame",
         "lock",
         "snapshot",

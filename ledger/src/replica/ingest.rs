@@ -1,5 +1,6 @@
 //! Frames of other logs, and the own disk at start: from bytes to held entries.
 
+use super::forks::Covering;
 use super::{Alarm, Batch, FRAMES_AHEAD_MAX, Output, Replica};
 use crate::cases::fold::LogNo;
 use crate::checkpoint::{OtherLines, VerifiedCheckpoint, verify_checkpoint};
@@ -55,7 +56,7 @@ impl Replica {
         self.settle();
     }
 
-    fn known_log(&self, origin: &Origin) -> Option<LogNo> {
+    pub(super) fn known_log(&self, origin: &Origin) -> Option<LogNo> {
         let number = self.world.number(&origin.department)?;
         self.world
             .log_at(number)
@@ -79,32 +80,6 @@ impl Replica {
         }
     }
 
-    /// Says whether a checkpoint that the log signed contradicts what is held under another that it signed.
-    fn forks(&mut self, number: LogNo, checkpoint: &VerifiedCheckpoint) -> bool {
-        let Some(log) = self.world.log_at(number) else {
-            return false;
-        };
-        let head = checkpoint.head();
-        if head.size > log.size() {
-            return false;
-        }
-        let Ok(held) = log.tree.head_at(head.size) else {
-            return false;
-        };
-        if held == head {
-            return false;
-        }
-        let origin = Origin::clone(&log.origin);
-        let fork = Alarm::Fork {
-            origin: origin.to_string(),
-            size: head.size,
-        };
-        self.alarm(fork);
-        self.stop_log(number, &format!("two roots were signed at size {}", head.size));
-        self.state_fork(&origin, head.size, held.root, head.root);
-        true
-    }
-
     fn extend(&mut self, number: LogNo, frame: &Frame, checkpoint: VerifiedCheckpoint) {
         let Some(log) = self.world.log_at(number) else {
             return;
@@ -112,14 +87,22 @@ impl Replica {
         let origin = frame.origin.clone();
         let held = log.size();
         let skip = usize::try_from(held.saturating_sub(frame.start)).unwrap_or(usize::MAX);
-        for (place, entry) in frame.entries.iter().take(skip).enumerate() {
-            if log.tree.leaf(frame.start + place as u64) != Some(leaf_hash(entry)) {
-                self.refuse_frame(&origin, "it differs from entries held here");
-                return;
-            }
-        }
-        let fresh: Vec<&Vec<u8>> = frame.entries.iter().skip(skip).collect();
         let head = checkpoint.head();
+        let differs = (frame.start..)
+            .zip(frame.entries.iter().take(skip))
+            .any(|(index, entry)| log.tree.leaf(index) != Some(leaf_hash(entry)));
+        if differs && head.size <= held {
+            self.refuse_frame(&origin, "it differs from entries held here");
+            return;
+        }
+        let looks_back = head.size > held && frame.start < held && self.is_looking_back(number);
+        if (differs || looks_back) && !self.look_for_fork(number, frame, &checkpoint) {
+            return;
+        }
+        let Some(log) = self.world.log_at(number) else {
+            return;
+        };
+        let fresh: Vec<&Vec<u8>> = frame.entries.iter().skip(skip).collect();
         if fresh.is_empty() {
             let newest = self.checkpoints.get(&number).map_or(0, |held| held.head().size);
             if head.size > held {
@@ -140,8 +123,10 @@ impl Replica {
                 &origin,
                 &format!("its entries do not lie under its checkpoint: {error}"),
             );
+            self.look_further_back(number, &origin, held);
             return;
         }
+        self.suspicions.remove(&number);
         let mut entries: Vec<Arc<[u8]>> = Vec::new();
         let mut needs = Vec::new();
         for entry in fresh {
@@ -159,6 +144,12 @@ impl Replica {
         }
         self.ask(needs);
         if end.size < head.size {
+            let covering = Covering {
+                end,
+                proof: frame.consistency.clone(),
+                checkpoint: checkpoint.clone(),
+            };
+            self.covering.insert(number, covering);
             self.outputs.push(Output::Want {
                 origin,
                 start: end.size,
@@ -186,6 +177,7 @@ impl Replica {
         let bytes = exact.then(|| checkpoint.to_bytes());
         let origin = Origin::clone(&log.origin);
         if exact {
+            self.covering.remove(&number);
             self.checkpoints.insert(number, checkpoint);
         }
         self.outputs.push(Output::Persist(Batch {
@@ -285,7 +277,7 @@ impl Replica {
         }
     }
 
-    fn stop_log(&mut self, number: LogNo, why: &str) {
+    pub(super) fn stop_log(&mut self, number: LogNo, why: &str) {
         let Some(origin) = self.world.stop_log(number, why) else {
             return;
         };
@@ -298,9 +290,13 @@ impl Replica {
         }
     }
 
-    fn refuse_frame(&mut self, origin: &Origin, why: &str) {
+    pub(super) fn refuse_frame(&mut self, origin: &Origin, why: &str) {
+        self.refuse_frame_text(&origin.to_string(), why);
+    }
+
+    pub(super) fn refuse_frame_text(&mut self, origin: &str, why: &str) {
         self.alarm(Alarm::FrameRefused {
-            origin: origin.to_string(),
+            origin: origin.to_owned(),
             why: why.to_owned(),
         });
     }

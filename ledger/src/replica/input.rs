@@ -34,6 +34,13 @@ pub enum Input {
         /// The newest checkpoint kept with them; empty when there is none.
         checkpoint: Vec<u8>,
     },
+    /// Evidence that a log forked: a peer gave it, or the own disk kept it.
+    Evidence {
+        /// The file.
+        bytes: Vec<u8>,
+        /// Whether the own disk kept it, so that it was stated before.
+        is_kept: bool,
+    },
     /// Signatures were checked.
     Verified(Vec<CheckResult>),
     /// A batch is durable.
@@ -207,6 +214,17 @@ pub enum Output {
         /// The proof, or why not.
         result: Result<Recorded, Box<Refusal>>,
     },
+    /// Keep the evidence that a log forked, for good.
+    Evidence {
+        /// The log.
+        origin: Origin,
+        /// The size at which its branches differ.
+        size: u64,
+        /// The file (`schemas/spec/fork.md`).
+        bytes: Vec<u8>,
+    },
+    /// Ask any peer for the evidence that a log forked.
+    WantEvidence(Origin),
     /// The state of these cases may have changed.
     Changed(BTreeSet<CaseId>),
     /// Show the operator.

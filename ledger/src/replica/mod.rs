@@ -4,6 +4,7 @@
 //! `PersistFailed` the node serves no more writes. Signatures are verified outside (`Verify` out, `Verified` in), then
 //! the core checks that the key was the one in force at that index. `now` is an argument; nothing here reads a clock.
 
+mod forks;
 mod ingest;
 mod input;
 mod refusal;
@@ -21,6 +22,7 @@ use crate::proof::prove_recorded;
 use crate::world::{Need, World, WorldAlarm};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Origin};
 use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, FRAME_BYTES_MAX};
@@ -86,6 +88,9 @@ pub struct Replica {
     world: World,
     hosted: BTreeSet<DepartmentId>,
     checkpoints: BTreeMap<LogNo, VerifiedCheckpoint>,
+    covering: BTreeMap<LogNo, forks::Covering>,
+    suspicions: BTreeMap<LogNo, forks::Suspicion>,
+    evidence: BTreeMap<LogNo, ForkEvidence>,
     ahead: BTreeMap<LogNo, BTreeMap<u64, Frame>>,
     checks: BTreeMap<u64, Check>,
     asked: BTreeSet<Asked>,
@@ -112,6 +117,9 @@ impl Replica {
             world: World::found(genesis)?,
             hosted,
             checkpoints: BTreeMap::new(),
+            covering: BTreeMap::new(),
+            suspicions: BTreeMap::new(),
+            evidence: BTreeMap::new(),
             ahead: BTreeMap::new(),
             checks: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -166,6 +174,7 @@ impl Replica {
                     entries,
                     checkpoint,
                 } => self.restore(&origin, &entries, &checkpoint),
+                Input::Evidence { bytes, is_kept } => self.take_evidence(&bytes, is_kept),
                 Input::Verified(results) => self.verified(now, &results),
                 Input::Persisted { token, checkpoint } => self.persisted(token, checkpoint.as_deref()),
                 Input::PersistFailed { why, .. } => self.stop(why),
@@ -313,7 +322,16 @@ impl Replica {
             self.restore_late();
         }
         for alarm in self.world.take_alarms() {
+            match &alarm {
+                WorldAlarm::ForeignRoot { named, .. } => self.suspect(named, false),
+                WorldAlarm::ForkStated { origin } => {
+                    self.suspect(origin, true);
+                    continue;
+                }
+                WorldAlarm::Reversed { .. } => {}
+            }
             let alarm = match alarm {
+                WorldAlarm::ForkStated { .. } => continue,
                 WorldAlarm::ForeignRoot {
                     by,
                     index,

@@ -14,6 +14,7 @@ impl Replica {
             return;
         }
         self.settle();
+        self.ask_about_forks(now);
         let hosted: Vec<DepartmentId> = self.hosted.iter().cloned().collect();
         for department in &hosted {
             let Some(number) = self.world.number(department) else {

@@ -51,6 +51,11 @@ pub enum WorldAlarm {
         /// The size named.
         size: u64,
     },
+    /// A member states that a log forked.
+    ForkStated {
+        /// The log.
+        origin: String,
+    },
     /// An event that was effective in its own past is void or overtaken now.
     Reversed {
         /// The case.

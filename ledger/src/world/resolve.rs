@@ -326,7 +326,13 @@ impl World {
         let header = &waiting.header;
         match &waiting.payload {
             Payload::Bad(why) => Standing::Void(Void::Form(why.clone())),
-            Payload::Statement(_) => Standing::Statement,
+            Payload::Statement(statement) => {
+                if let Statement::Fork { origin, .. } = statement {
+                    let origin = origin.to_string();
+                    self.alarms.push(WorldAlarm::ForkStated { origin });
+                }
+                Standing::Statement
+            }
             Payload::Governance(text) => self.stand_governance(number, text, upto),
             Payload::Event { id, event, .. } => {
                 let signers = signers.unwrap_or(Err(Void::Lines));

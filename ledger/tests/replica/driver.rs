@@ -85,6 +85,8 @@ pub(crate) struct Driver {
     pub(crate) now: Timestamp,
     pub(crate) replies: BTreeMap<u64, Result<Recorded, Box<Refusal>>>,
     pub(crate) entries: BTreeMap<String, Vec<Vec<u8>>>,
+    /// Files of forks that a node was told to keep, with the node.
+    pub(crate) evidence: Vec<(usize, Vec<u8>)>,
     /// Of any node, in their order.
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) nonce: u8,
@@ -104,6 +106,7 @@ impl Driver {
             now: Timestamp::parse("2026-01-05T01:00:00.000Z").unwrap(),
             replies: BTreeMap::new(),
             entries: BTreeMap::new(),
+            evidence: Vec::new(),
             alarms: Vec::new(),
             nonce: 0,
             ticket: 0,
@@ -158,6 +161,23 @@ impl Driver {
                                 && let Some(frame) = self.replicas[other].frame(&origin, start, entries)
                             {
                                 queue.push_back((at, Input::Frame(frame)));
+                            }
+                        }
+                    }
+                    Output::Evidence { bytes, .. } => self.evidence.push((at, bytes)),
+                    Output::WantEvidence(origin) => {
+                        for other in 0..self.replicas.len() {
+                            if other != at
+                                && let Some(evidence) = self.replicas[other].evidence(&origin)
+                            {
+                                let bytes = evidence.to_bytes();
+                                queue.push_back((
+                                    at,
+                                    Input::Evidence {
+                                        bytes,
+                                        is_kept: false,
+                                    },
+                                ));
                             }
                         }
                     }

@@ -7,6 +7,7 @@
 )]
 
 mod driver;
+mod forks;
 mod frames;
 
 use driver::{APPLICATION, Driver, department, key};

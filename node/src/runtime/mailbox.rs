@@ -43,6 +43,8 @@ pub(crate) enum Asked {
     Heads,
     /// Before the first signature: for the own log as the peer knows it.
     OwnHead(NodeId, Origin),
+    /// For the evidence that a log forked.
+    Evidence,
     /// For a detached part.
     Part(DepartmentId, Hash),
 }

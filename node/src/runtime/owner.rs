@@ -347,7 +347,13 @@ impl Owner {
                 }
             }
             (Asked::Part(department, commit), answer) => self.take_slice(department, commit, answer),
-            (_, Answer::Part { .. } | Answer::Nothing) => {}
+            (Asked::Evidence, Answer::Evidence(bytes)) => {
+                inputs.push(Input::Evidence {
+                    bytes,
+                    is_kept: false,
+                });
+            }
+            _ => {}
         }
     }
 
@@ -386,6 +392,8 @@ impl Owner {
                         Err(error) => shared.alarm(&format!("a frame could not be written: {error}")),
                     },
                     Output::Want { origin, start } => self.want(&replica, &origin, start),
+                    Output::Evidence { origin, size, bytes } => self.keep_evidence(&origin, size, &bytes),
+                    Output::WantEvidence(origin) => self.want_evidence(&origin),
                     Output::Reply { ticket, result } => self.reply(now, ticket, result),
                     Output::Changed(cases) => changed.extend(cases),
                     Output::Alarm(alarm) => shared.alarm(&alarm_text(&alarm)),
@@ -633,6 +641,7 @@ impl Owner {
         let reply = match Question::decode(bytes) {
             Ok(Question::Range { origin, start }) => self.answer_range(&origin, start),
             Ok(Question::Heads) => self.answer_heads(),
+            Ok(Question::Fork { origin }) => self.answer_fork(&origin),
             Ok(Question::Part { request, offset }) => self.answer_part(&request, offset),
             Err(error) => {
                 self.shared
@@ -755,7 +764,7 @@ fn alarm_text(alarm: &Alarm) -> String {
         Alarm::LogStopped { origin, why } => format!("ingest of {origin} stopped: {why}"),
         Alarm::FrameRefused { origin, why } => format!("a frame of {origin} was refused: {why}"),
         Alarm::Fork { origin, size } => {
-            format!("{origin} signed two roots for size {size}; keep both checkpoints as evidence")
+            format!("{origin} forked: it signed two roots for size {size}; its ingest stops here")
         }
         Alarm::ForeignRoot {
             by,

@@ -379,6 +379,13 @@ fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
     for log in kept {
         restore(owner, log);
     }
+    match owner.kept_evidence() {
+        Ok(evidence) => owner.cycle(owner.shared.clock.now(), evidence),
+        Err(error) => owner.shared.alarm(&format!(
+            "the evidence of forks cannot be read: {}",
+            describe(&error)
+        )),
+    }
     while owner.has_unchecked_jobs() {
         if owner.turn() == Next::Stop {
             return Next::Stop;

@@ -115,6 +115,16 @@ impl DataDir {
         self.parts(department).join(shelf).join(name)
     }
 
+    /// Returns the folder of the evidence that logs forked.
+    pub fn forks(&self) -> PathBuf {
+        self.root.join("forks")
+    }
+
+    /// Returns the file of the evidence that a log forked at a size.
+    pub fn fork(&self, origin: &Origin, size: u64) -> PathBuf {
+        self.forks().join(format!("{}-{size}.json", folder_name(origin)))
+    }
+
     /// Returns the folder to which damaged folders are moved instead of being deleted.
     pub fn set_aside(&self) -> PathBuf {
         self.root.join("set-aside")

@@ -6,6 +6,7 @@ use tally_schemas::calendar::Calendar;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{Entry, PayloadKind};
 use tally_schemas::event::{Event, personal};
+use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
 use tally_schemas::genesis::Genesis;
 use tally_schemas::governance::Governance;
@@ -83,6 +84,11 @@ pub(crate) const TARGETS: &[Target] = &[
         name: "proof",
         seeds: &["vectors/proof"],
         run: proof,
+    },
+    Target {
+        name: "fork",
+        seeds: &["vectors/fork"],
+        run: fork,
     },
     Target {
         name: "tile",
@@ -244,6 +250,14 @@ fn proof(bytes: &[u8]) -> bool {
         return false;
     };
     assert_eq!(proof.to_string().as_bytes(), bytes);
+    true
+}
+
+fn fork(bytes: &[u8]) -> bool {
+    let Ok(evidence) = ForkEvidence::parse(bytes) else {
+        return false;
+    };
+    assert_eq!(evidence.to_bytes(), bytes);
     true
 }
 

@@ -481,7 +481,8 @@ impl Sim {
                     }
                 }
                 Output::Reply { ticket, result } => self.replied(node, ticket, result),
-                Output::Changed(_) | Output::Alarm(_) => {}
+                Output::WantEvidence(_) | Output::Evidence { .. } | Output::Changed(_) | Output::Alarm(_) => {
+                }
             }
         }
     }

@@ -171,6 +171,9 @@ impl InProcess {
                     }
                     Output::Reply { ticket, result } => drop(self.replies.insert(ticket, result)),
                     Output::Changed(_) => {}
+                    Output::Evidence { .. } | Output::WantEvidence(_) => {
+                        panic!("no member of the scenario forks")
+                    }
                     Output::Alarm(alarm) => self.alarms.push((self.nodes[at].id.clone(), alarm)),
                 }
             }
