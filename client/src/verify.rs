@@ -11,10 +11,13 @@ use tally_ledger::authority::{
 use tally_ledger::checkpoint::VerifiedCheckpoint;
 use tally_ledger::crypto::{NoteKey, event_id};
 use tally_ledger::export::{ExportError, ExportReader, VerifiedExport, verify_export};
+use tally_ledger::fork::{Fork, ForkError, verify_fork};
 use tally_ledger::proof::{RecordedError, verify_recorded};
 use tally_schemas::FormatError;
+use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{Entry, PayloadKind};
 use tally_schemas::event::{CaseKind, Event, Kind};
+use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::{DepartmentId, EventId, Hash, OfficerId};
 use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
 use tally_schemas::note::Note;
@@ -56,6 +59,14 @@ pub enum VerifyError {
         got: String,
         /// The event asked for.
         expected: String,
+    },
+    /// The evidence shows no fork.
+    #[error("the evidence shows no fork of {origin}")]
+    Fork {
+        /// The log.
+        origin: String,
+        /// Why not.
+        source: Box<ForkError>,
     },
     /// The entry stands in another log or place than the proof says.
     #[error("the entry says it is number {entry} of {origin}, the proof says number {proof}")]
@@ -126,6 +137,20 @@ impl Trust {
         let key = self.log_key(department)?;
         verify_export(log, key, |entry| visit(entry.index, entry.bytes)).map_err(|source| VerifyError::Log {
             department: department.to_string(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Verifies evidence that a log forked; the log is the one that the first checkpoint names.
+    ///
+    /// # Errors
+    /// A log that is not known, or evidence that shows no fork of it.
+    pub fn verify_fork(&self, evidence: &ForkEvidence) -> Result<Fork, VerifyError> {
+        let [held, _] = &evidence.branches;
+        let origin = Checkpoint::parse(&held.checkpoint.text)?.origin;
+        let key = self.log_key(&origin.department)?;
+        verify_fork(evidence, key).map_err(|source| VerifyError::Fork {
+            origin: origin.to_string(),
             source: Box::new(source),
         })
     }

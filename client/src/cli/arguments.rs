@@ -58,6 +58,7 @@ pub(super) enum Command {
     Members(MembersArguments),
     Proof(ProofArguments),
     Log(LogCommand),
+    VerifyFork(ForkArguments),
     Watch(WatchArguments),
     Wait(WaitArguments),
     Roster(RosterCommand),
@@ -160,6 +161,13 @@ pub(super) struct LogExport {
 #[derive(Debug, Args)]
 pub(super) struct LogVerify {
     pub(super) folder: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    pub(super) registrar: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ForkArguments {
+    pub(super) file: PathBuf,
     #[arg(long, value_name = "DIR")]
     pub(super) registrar: Option<PathBuf>,
 }

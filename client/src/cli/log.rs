@@ -1,6 +1,6 @@
 //! `tally log` and `tally proof`: take evidence away, and verify it without trusting any node.
 
-use super::arguments::{LogCommand, LogExport, LogSub, LogVerify, ProofArguments};
+use super::arguments::{ForkArguments, LogCommand, LogExport, LogSub, LogVerify, ProofArguments};
 use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::refer;
@@ -11,6 +11,7 @@ use serde_json::json;
 use std::path::Path;
 use tally_ledger::export::ExportReader;
 use tally_schemas::checkpoint::Checkpoint;
+use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::{DepartmentId, EventId, Hash, Origin};
 use tally_schemas::limits::{BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX};
 use tally_schemas::note::Note;
@@ -106,6 +107,33 @@ fn told(trust: &Trust, department: &DepartmentId, folder: &Path, output: &mut Ou
             ("size", &head.size),
             ("root", &head.root.to_base64()),
             ("path", &folder.display()),
+        ],
+    ));
+    Ok(())
+}
+
+/// `tally verify-fork FILE`: shows from the genesis alone that a log signed two histories.
+pub(super) fn fork(arguments: &ForkArguments, session: &Session, output: &mut Output) -> Outcome {
+    let bytes = std::fs::read(&arguments.file).map_err(|error| file_failure(&arguments.file, &error))?;
+    let evidence = ForkEvidence::parse(&bytes)?;
+    let mut trust = session.trust()?;
+    if let Some(registrar) = &arguments.registrar {
+        trust.learn_governance(&ExportFolder::new(registrar))?;
+    }
+    let fork = trust.verify_fork(&evidence)?;
+    let [held, other] = fork.roots.map(|root| root.to_base64());
+    let [first, second] = fork.signed.map(|head| head.size);
+    output.value(&json!({
+        "origin": fork.origin.to_string(), "size": fork.size, "roots": [held, other], "signedSizes": [first, second], "verified": true,
+    }));
+    output.line(&output.texts.fill(
+        "ui.fork-verified",
+        &[
+            ("path", &arguments.file.display()),
+            ("origin", &fork.origin),
+            ("size", &fork.size),
+            ("held", &held),
+            ("other", &other),
         ],
     ));
     Ok(())

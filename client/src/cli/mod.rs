@@ -105,6 +105,7 @@ fn dispatch(command: &Command, session: &Session, output: &mut Output) -> Result
         Command::Members(arguments) => members::run(arguments, session, output),
         Command::Proof(arguments) => log::proof(arguments, session, output),
         Command::Log(arguments) => log::run(arguments, session, output),
+        Command::VerifyFork(arguments) => log::fork(arguments, session, output),
         Command::Watch(arguments) => watch::watch(arguments, session, output),
         Command::Wait(arguments) => watch::wait(arguments, session, output),
         Command::Roster(arguments) => members::roster_command(arguments, session, output),

@@ -5,6 +5,7 @@ use super::owner::{Owner, describe};
 use crate::store::StoreError;
 use crate::store::durable::{create_dir, names_in, read_capped, write_file};
 use tally_ledger::replica::Input;
+use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::Origin;
 use tally_schemas::limits::FORK_BYTES_MAX;
 use tally_schemas::question::{Answer, Question};
@@ -53,7 +54,7 @@ impl Owner {
     pub(super) fn answer_fork(&self, origin: &Origin) -> Answer {
         let evidence = self
             .shared
-            .view(|replica| replica.evidence(origin).map(|evidence| evidence.to_bytes()));
+            .view(|replica| replica.evidence(origin).map(ForkEvidence::to_bytes));
         evidence.map_or(Answer::Nothing, Answer::Evidence)
     }
 }

@@ -237,15 +237,45 @@ impl Federation {
     /// Starts the program and waits until every node takes writes.
     pub(crate) fn start(&mut self) {
         self.spawn();
-        // What it logs is read away, so that it never waits for us.
-        let mut log = self.child.as_mut().unwrap().stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        self.drain();
         for node in 1..=3 {
             self.await_that(&format!("node {node} is ready"), |federation| {
                 federation
                     .get(node, "/readyz")
                     .is_some_and(|(status, _)| status == 200)
             });
+        }
+    }
+
+    /// Reads away what the program logs, so that it never waits for us.
+    pub(crate) fn drain(&mut self) {
+        let mut log = self.child.as_mut().unwrap().stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    }
+
+    /// Runs one node without any of the others while `act` goes on.
+    pub(crate) fn alone(&mut self, node: usize, act: impl FnOnce(&mut Self)) {
+        let nodes = self.folder().join("nodes");
+        let aside = self.folder().join("nodes-aside");
+        std::fs::create_dir(&aside).unwrap();
+        let others: Vec<String> = (1..=3)
+            .filter(|other| *other != node)
+            .map(|other| format!("n{other}.toml"))
+            .collect();
+        for name in &others {
+            std::fs::rename(nodes.join(name), aside.join(name)).unwrap();
+        }
+        self.spawn();
+        self.drain();
+        self.await_that(&format!("node {node} is ready"), |federation| {
+            federation
+                .get(node, "/readyz")
+                .is_some_and(|(status, _)| status == 200)
+        });
+        act(self);
+        self.terminate();
+        for name in &others {
+            std::fs::rename(aside.join(name), nodes.join(name)).unwrap();
         }
     }
 

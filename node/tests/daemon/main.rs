@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod federation;
+mod fork;
 
 use federation::{APPLICATION, Detached, Federation, START};
 use serde_json::{Value, json};
