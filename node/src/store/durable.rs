@@ -112,6 +112,20 @@ pub(crate) fn write_file(temporary: &Path, target: PathBuf, pieces: &[&[u8]]) ->
     batch.commit()
 }
 
+/// Gives a folder its name, durably; what had the name before must be an empty folder or nothing.
+pub(crate) fn move_folder(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let parent = parent_of(to).unwrap_or(Path::new("."));
+    create_dir(parent)?;
+    match fs::remove_dir(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(StoreError::io("make room for a folder at", to)(error));
+        }
+        _ => {}
+    }
+    fs::rename(from, to).map_err(StoreError::io("rename into place", to))?;
+    sync_dir(parent)
+}
+
 /// Removes a file if it is there; says whether it was.
 pub(crate) fn remove_file(path: &Path) -> Result<bool, StoreError> {
     match fs::remove_file(path) {

@@ -417,19 +417,29 @@ impl LogFiles {
     ) -> Result<(), StoreError> {
         let old = self.edge.size();
         let temporary = self.data.temporary();
+        // Tiles without a checkpoint could not be told from damage: a first export appears as a whole.
+        let is_first = self.checkpoint.is_none();
+        let folder = if is_first {
+            durable::temporary_name(&temporary)
+        } else {
+            self.folder.clone()
+        };
         while self.edge.size() < head.size {
             let at = self.edge.size();
             let step = (head.size - at).min(STEP_ENTRIES - at % STEP_ENTRIES);
             let files = self.edge.grow(&self.upcoming(at, step, entries)?)?;
-            write_growth(&self.folder, &temporary, files)?;
+            write_growth(&folder, &temporary, files)?;
             // Partial files between the two checkpoints have no reader; those of the old one still have.
             if at > old {
-                remove_superseded(&self.folder, at, self.edge.size(), old)?;
+                remove_superseded(&folder, at, self.edge.size(), old)?;
             }
         }
         if self.checkpoint.as_deref() != Some(checkpoint) {
-            durable::write_file(&temporary, self.folder.join("checkpoint"), &[checkpoint])?;
+            durable::write_file(&temporary, folder.join("checkpoint"), &[checkpoint])?;
             self.checkpoint = Some(checkpoint.to_vec());
+        }
+        if is_first {
+            durable::move_folder(&folder, &self.folder)?;
         }
         remove_superseded(&self.folder, old, head.size, head.size)?;
         self.ahead.forget_before(head.size)

@@ -1,72 +1,22 @@
 //! The store under kill -9: a child appends batches and says what was acknowledged; it is killed in mid-write again and again.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod writer;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tally_ledger::checkpoint::{LogKey, sign_checkpoint};
-use tally_ledger::crypto::{SigningKey, leaf_hash};
-use tally_ledger::merkle::Frontier;
-use tally_node::store::{DataDir, LocalRecord, LogFiles, OwnLog, OwnStore, SledLog, fsck};
-use tally_schemas::id::Origin;
+use tally_node::store::{DataDir, LogFiles, OwnLog, OwnStore, SledLog, fsck};
+use writer::{
+    BYTES, FOLDER, append_for_ever, entry, key, mark, next_random, origin, replica_origin,
+    run_a_node_for_ever,
+};
 
-/// Set for the child only: the folder, and the size of the entries.
-const FOLDER: &str = "TALLY_TEST_KILL_FOLDER";
-const BYTES: &str = "TALLY_TEST_KILL_BYTES";
-const ROUNDS: u64 = 10;
-
-fn origin() -> Origin {
-    Origin::parse("xian-0123456789abcdef/housing/1").unwrap()
-}
-
-fn next_random(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
-}
-
-fn entry(index: u64, bytes: usize) -> Arc<[u8]> {
-    let mut state = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut out = Vec::with_capacity(bytes + 8);
-    while out.len() < bytes {
-        out.extend_from_slice(&next_random(&mut state).to_be_bytes());
-    }
-    out.truncate(bytes);
-    out.into()
-}
-
-/// What the batch that ends at this length leaves in the record beside it: long enough for several chunks.
-fn mark(len: u64) -> Vec<u8> {
-    let mut value = len.to_be_bytes().to_vec();
-    value.resize(
-        7_000 + usize::try_from(len % 9_000).unwrap(),
-        len.to_be_bytes()[7],
-    );
-    value
-}
-
-/// The child: appends batches of random size until it is killed.
-fn append_for_ever(folder: &Path, bytes: usize) {
-    let mut log = SledLog::open(folder, &origin(), &mut |_, _| {}).unwrap();
-    let mut state = log.len().wrapping_add(0x1234_5678_9abc_def1);
-    let mut out = std::io::stdout();
-    loop {
-        let count = 1 + next_random(&mut state) % if bytes > 30_000 { 8 } else { 40 };
-        let len = log.len() + count;
-        let entries: Vec<_> = (log.len()..len).map(|index| entry(index, bytes)).collect();
-        let record = LocalRecord::Put {
-            key: b"mark".to_vec(),
-            value: mark(len),
-        };
-        log.append_batch(log.len(), &entries, &[record]).unwrap();
-        writeln!(out, "ack {len}").unwrap();
-        out.flush().unwrap();
-    }
-}
+const ROUNDS: u64 = 30;
 
 /// Starts this test again as a child, kills it in mid-write, and returns the length that it acknowledged last.
 fn kill_child(test: &str, folder: &Path, bytes: usize, state: &mut u64) -> u64 {
@@ -127,52 +77,6 @@ fn kill_in_mid_write(test: &str, bytes: usize) {
         Box::new(log).close().unwrap();
     }
     assert!(checked > ROUNDS, "only {checked} entries: nothing was tested");
-}
-
-fn replica_origin() -> Origin {
-    Origin::parse("xian-0123456789abcdef/health/1").unwrap()
-}
-
-fn key() -> SigningKey {
-    SigningKey::from_seed(&[5; 32])
-}
-
-/// The child: one own log and one replica with the same entries, signed and published after every batch.
-fn run_a_node_for_ever(data: &DataDir) {
-    let mut frontier = Frontier::new();
-    let mut own = if data.own_log(&origin()).exists() && data.signing_lock(&origin()).exists() {
-        OwnStore::open(data, &origin(), &mut |_, entry| frontier.append(leaf_hash(entry))).unwrap()
-    } else {
-        OwnStore::create(data, &origin()).unwrap()
-    };
-    let mut files = LogFiles::open(data, &replica_origin(), &mut |_, _| {}).unwrap();
-    let behind = own.log.range(files.head().size, 1024, usize::MAX).unwrap();
-    files.append(files.head().size, &behind, None).unwrap();
-    let mut state = own.tail.size.wrapping_add(0x1234_5678_9abc_def1);
-    let mut out = std::io::stdout();
-    loop {
-        let start = frontier.size();
-        let count = 1 + next_random(&mut state) % 20;
-        let entries: Vec<_> = (start..start + count).map(|index| entry(index, 600)).collect();
-        for entry in &entries {
-            frontier.append(leaf_hash(entry));
-        }
-        own.log.append_batch(start, &entries, &[]).unwrap();
-        own.lock.advance(frontier.head()).unwrap();
-        own.publish(&sign_checkpoint(&origin(), frontier.head(), &key()).to_bytes())
-            .unwrap();
-        let signed = sign_checkpoint(&replica_origin(), frontier.head(), &key()).to_bytes();
-        let covered = next_random(&mut state)
-            .is_multiple_of(3)
-            .then_some(signed.as_slice());
-        files.append(start, &entries, covered).unwrap();
-        if next_random(&mut state).is_multiple_of(5) {
-            own.settle().unwrap();
-            files.settle().unwrap();
-        }
-        writeln!(out, "ack {}", frontier.size()).unwrap();
-        out.flush().unwrap();
-    }
 }
 
 #[test]
