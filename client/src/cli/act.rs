@@ -1,16 +1,34 @@
 //! An act as people read it, and back again as the form that makes it.
 
+use super::output::Reader;
 use crate::draft::assemble::APPROVER_SELF;
 use crate::draft::form::Form;
 use crate::draft::value::{self, render};
-use crate::texts::Texts;
 use std::collections::BTreeMap;
 use tally_schemas::event::{Audience, Event, FieldType, Kind, SignerRole, Source, Text};
 use tally_schemas::id::Hash;
 use tally_schemas::json::Json;
 
+/// How many characters of an event's id people see; programs get the whole.
+const EVENT_CHARS: usize = 12;
+
+/// What an act names by ids, in words.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// The number of its case.
+    pub(super) case: Option<String>,
+    /// The posts of its department.
+    pub(super) posts: BTreeMap<String, String>,
+}
+
 /// Returns an event as rows of name and content.
-pub(super) fn rows(texts: Texts, event: &Event, parts: &BTreeMap<Hash, Vec<u8>>) -> Vec<Vec<String>> {
+pub(super) fn rows(
+    reader: Reader<'_>,
+    event: &Event,
+    parts: &BTreeMap<Hash, Vec<u8>>,
+    names: &Names,
+) -> Vec<Vec<String>> {
+    let texts = reader.texts;
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
@@ -19,15 +37,16 @@ pub(super) fn rows(texts: Texts, event: &Event, parts: &BTreeMap<Hash, Vec<u8>>)
     };
     let join = |list: &[tally_schemas::id::DepartmentId]| {
         list.iter()
-            .map(ToString::to_string)
+            .map(|id| reader.department_with_id(id.as_str()))
             .collect::<Vec<_>>()
             .join(", ")
     };
-    row(texts.say("column.department"), event.department.to_string());
     row(
-        texts.say("column.case"),
-        event.case.map(|case| case.0.short()).unwrap_or_default(),
+        texts.say("column.department"),
+        reader.department_with_id(event.department.as_str()),
     );
+    let short = || event.case.map(|case| case.0.short()).unwrap_or_default();
+    row(texts.say("column.case"), names.case.clone().unwrap_or_else(short));
     row(texts.say("column.to"), join(&event.to));
     if let Audience::Only(list) = &event.audience {
         row(texts.say("column.audience"), join(list));
@@ -43,7 +62,9 @@ pub(super) fn rows(texts: Texts, event: &Event, parts: &BTreeMap<Hash, Vec<u8>>)
             .as_ref()
             .map(|officer| format!(" ({officer})"))
             .unwrap_or_default();
-        row(&roles.join(", "), format!("{}{officer}", signer.post));
+        let post = signer.post.to_string();
+        let post = names.posts.get(&post).cloned().unwrap_or(post);
+        row(&roles.join(", "), format!("{post}{officer}"));
     }
     row(
         texts.say("column.effective"),
@@ -76,7 +97,11 @@ pub(super) fn rows(texts: Texts, event: &Event, parts: &BTreeMap<Hash, Vec<u8>>)
                     .map(|content| String::from_utf8_lossy(content).into_owned()),
                 _ => None,
             };
-            let shown = detached.unwrap_or_else(|| render(texts, field.name, field.kind, json));
+            let shown = detached.unwrap_or_else(|| match (field.kind, json) {
+                (FieldType::Department, Json::Text(id)) => reader.department_with_id(id),
+                (FieldType::Event, Json::Text(id)) => id.chars().take(EVENT_CHARS).collect(),
+                _ => render(texts, field.name, field.kind, json),
+            });
             row(texts.field(kind.as_str(), field.name), shown);
         }
     } else {

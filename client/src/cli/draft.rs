@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tally_schemas::event::EventKind;
 
+/// The failure of an officer who broke off.
+const STOPPED: &str = "error.stopped";
+
 impl From<FormError> for Failure {
     fn from(error: FormError) -> Self {
         match error {
@@ -61,7 +64,7 @@ impl From<AssembleError> for Failure {
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::Stopped => Self::invalid("error.stopped"),
+            AskError::Stopped => Self::invalid(STOPPED),
             AskError::Terminal(why) => Self::invalid("error.terminal").detail(why),
         }
     }
@@ -135,8 +138,19 @@ pub(super) fn form_of(arguments: &DraftNew, session: &Session, output: &mut Outp
     if form.head.post.is_none() {
         form.head.post.clone_from(&session.settings.post);
     }
-    guide::complete(&mut form, session, output)?;
-    Ok(form)
+    match guide::complete(&mut form, session, output) {
+        // What was answered is not lost when the officer breaks off.
+        Err(failure) if failure.key == STOPPED && !form.body.is_empty() => {
+            let path = match &arguments.save {
+                Some(path) => path.clone(),
+                None => free_name(session, form.kind)?,
+            };
+            save(&path, &form, output)?;
+            saved(&path, &form, output);
+            Err(Failure::invalid("error.stopped-saved"))
+        }
+        outcome => outcome.map(|()| form),
+    }
 }
 
 fn new(arguments: &DraftNew, session: &Session, output: &mut Output) -> Outcome {

@@ -2,7 +2,7 @@
 //!
 //! What the box holds is checked here before anybody signs it: lines, commitments, and that the text says what is shown.
 
-use super::act;
+use super::act::{self, Names};
 use super::arguments::{DraftApprove, DraftReturn, DraftSend};
 use super::draft::{free_name, read_form, save, saved};
 use super::error::{Failure, Outcome};
@@ -77,18 +77,22 @@ pub(super) fn send(form: &Form, comment: Option<&str>, session: &Session, output
     let answer: Answer<DraftBody> = connection.node.send(Method::Post, &path, &body)?;
     let summary = &answer.data.summary;
     output.value(&json!({"draft": summary.id, "event": act.id.to_string(), "state": summary.state, "posts": summary.posts}));
+    if output.json {
+        return Ok(());
+    }
+    let known = connection.post_names(department, texts.language);
     let posts = act
         .event
         .signers
         .iter()
         .filter(|signer| signer.is(SignerRole::Approver))
         .map(|signer| signer.post.to_string())
+        .map(|post| known.get(&post).cloned().unwrap_or(post))
         .collect::<Vec<_>>()
         .join(", ");
-    output.line(&texts.fill("ui.draft-sent", &[("draft", &summary.id), ("posts", &posts)]));
-    if !output.json {
-        output.hint(&texts.fill("hint.draft-sent", &[("draft", &summary.id)]));
-    }
+    let draft = short(&summary.id);
+    output.line(&texts.fill("ui.draft-sent", &[("draft", &draft), ("posts", &posts)]));
+    output.hint(texts.say("hint.draft-sent"));
     Ok(())
 }
 
@@ -160,7 +164,12 @@ fn prepare(
         return Err(Failure::invalid("error.head-missing").with("member", "case"));
     }
     if guide::address(form, case.as_ref(), connection, &holder.department)? && !output.json {
-        let to = form.head.to.join(", ");
+        let shown = form
+            .head
+            .to
+            .iter()
+            .map(|id| output.reader().department_with_id(id));
+        let to = shown.collect::<Vec<_>>().join(", ");
         output.side(&output.texts.fill("ui.addressed", &[("to", &to)]));
     }
     let author = Author {
@@ -179,8 +188,9 @@ fn prepare(
 pub(super) fn list(session: &Session, output: &mut Output) -> Outcome {
     let (connection, _, holder) = session.sign_in(output)?;
     let answer = summaries(&connection, &holder)?;
+    output.know(&connection);
     let texts = output.texts;
-    let rows = answer.drafts.iter().map(|draft| row(texts, draft)).collect();
+    let rows = laid_out(&answer.drafts, &connection, output);
     output.table(&columns(texts), rows);
     if let (Some(open), false) = (answer.open, output.json) {
         let oldest = answer.oldest.clone().unwrap_or_else(|| "-".to_owned());
@@ -208,20 +218,40 @@ fn columns(texts: Texts) -> [&'static str; 7] {
     ]
 }
 
-fn row(texts: Texts, draft: &DraftSummary) -> Vec<String> {
-    vec![
-        draft.id.clone(),
-        texts.kind(&draft.kind).to_owned(),
-        draft
-            .case
-            .as_deref()
-            .map(|case| case.chars().take(12).collect())
-            .unwrap_or_default(),
-        texts.name("draft-state", state_word(draft.state)).to_owned(),
-        draft.drafter.clone(),
-        draft.posts.join(", "),
-        draft.changed.clone(),
-    ]
+/// The first characters of a draft's number; every command takes them for the whole.
+fn short(id: &str) -> String {
+    id.chars().take(DRAFT_CHARS).collect()
+}
+
+/// Lays drafts out as rows: the case by its number, the time as it is here.
+fn laid_out(drafts: &[DraftSummary], connection: &Connection, output: &Output) -> Vec<Vec<String>> {
+    if output.json {
+        return Vec::new();
+    }
+    let texts = output.texts;
+    let mut numbers: BTreeMap<String, String> = BTreeMap::new();
+    let rows = drafts.iter().map(|draft| {
+        let case = draft.case.as_deref().map(|case| {
+            let number = numbers.entry(case.to_owned()).or_insert_with(|| {
+                let id = Hash::parse_hex(case).map(EventId);
+                id.map_or_else(
+                    |_| case.to_owned(),
+                    |id| views::headline(&connection.node, &id, output.reader()).0,
+                )
+            });
+            number.clone()
+        });
+        vec![
+            short(&draft.id),
+            texts.kind(&draft.kind).to_owned(),
+            case.unwrap_or_default(),
+            texts.name("draft-state", state_word(draft.state)).to_owned(),
+            draft.drafter.clone(),
+            draft.posts.join(", "),
+            views::local_time(&draft.changed, output.offset_minutes),
+        ]
+    });
+    rows.collect()
 }
 
 fn state_word(state: DraftState) -> &'static str {
@@ -233,6 +263,9 @@ fn state_word(state: DraftState) -> &'static str {
         DraftState::Recorded => "recorded",
     }
 }
+
+/// How many characters of a draft's number people see.
+const DRAFT_CHARS: usize = 8;
 
 /// A draft of the box, checked.
 struct Checked {
@@ -300,9 +333,20 @@ pub(super) fn show(id: &str, session: &Session, output: &mut Output) -> Outcome 
 
 /// Shows the act, who signed, what was said, and what happened on the case since the drafter looked.
 fn tell(draft: &Checked, connection: &Connection, output: &mut Output) -> Outcome {
-    output.offset_minutes = connection.offset_minutes();
+    output.know(connection);
     let texts = output.texts;
     let event = &draft.event;
+    let mut names = Names {
+        case: None,
+        posts: connection.post_names(event.department.as_str(), texts.language),
+    };
+    if let Some(case) = &event.case {
+        let (number, line) = views::headline(&connection.node, case, output.reader());
+        names.case = Some(number);
+        if let Some(line) = line {
+            output.line(&line);
+        }
+    }
     output.line(&format!(
         "{} ({})  {}",
         texts.kind(event.kind.as_str()),
@@ -311,7 +355,7 @@ fn tell(draft: &Checked, connection: &Connection, output: &mut Output) -> Outcom
     ));
     output.table(
         &[texts.say("column.field"), texts.say("column.value")],
-        act::rows(texts, event, &draft.parts),
+        act::rows(output.reader(), event, &draft.parts, &names),
     );
     if draft.officers.is_empty() {
         output.line(texts.say("ui.unsigned"));
@@ -319,7 +363,8 @@ fn tell(draft: &Checked, connection: &Connection, output: &mut Output) -> Outcom
         output.line(&texts.fill("ui.signed-by", &[("officers", &draft.officers.join(", "))]));
     }
     for comment in &draft.body.comments {
-        output.line(&format!("{} {}: {}", comment.at, comment.by, comment.text));
+        let at = views::local_time(&comment.at, output.offset_minutes);
+        output.line(&format!("{at} {}: {}", comment.by, comment.text));
     }
     if let Some(refused) = &draft.body.summary.refused {
         output.line(&Failure::refused(refused.clone()).message(texts));
@@ -398,7 +443,10 @@ pub(super) fn give_back(arguments: &DraftReturn, session: &Session, output: &mut
     output.value(&json!({"draft": draft.summary.id, "state": draft.summary.state}));
     output.line(&texts.fill(
         "ui.draft-returned",
-        &[("draft", &draft.summary.id), ("drafter", &draft.summary.drafter)],
+        &[
+            ("draft", &short(&draft.summary.id)),
+            ("drafter", &draft.summary.drafter),
+        ],
     ));
     Ok(())
 }
@@ -410,7 +458,7 @@ pub(super) fn withdraw(id: &str, session: &Session, output: &mut Output) -> Outc
     let draft = change(&id, "withdraw", None, &connection, &holder)?;
     let texts = output.texts;
     output.value(&json!({"draft": draft.summary.id, "state": draft.summary.state}));
-    output.line(&texts.fill("ui.draft-withdrawn", &[("draft", &draft.summary.id)]));
+    output.line(&texts.fill("ui.draft-withdrawn", &[("draft", &short(&draft.summary.id))]));
     Ok(())
 }
 
@@ -430,8 +478,10 @@ pub(super) fn approve(arguments: &DraftApprove, session: &Session, output: &mut 
             output.line(texts.say("ui.nothing-waits"));
             return Ok(());
         }
-        ids = if arguments.select && output.can_ask() {
-            let shown: Vec<String> = waiting.iter().map(|draft| row(texts, draft).join("  ")).collect();
+        output.know(&connection);
+        let rows = laid_out(&waiting, &connection, output);
+        ids = if output.can_ask() {
+            let shown: Vec<String> = rows.iter().map(|row| row.join("  ")).collect();
             let places = TerminalAsk { texts }.several(texts.say("prompt.approve-which"), &shown, &[])?;
             places
                 .iter()
@@ -441,10 +491,7 @@ pub(super) fn approve(arguments: &DraftApprove, session: &Session, output: &mut 
         } else if arguments.select && arguments.yes {
             waiting.iter().map(|draft| draft.id.clone()).collect()
         } else {
-            output.table(
-                &columns(texts),
-                waiting.iter().map(|draft| row(texts, draft)).collect(),
-            );
+            output.table(&columns(texts), rows);
             return Err(Failure::invalid("error.no-draft").hint("hint.approve"));
         };
     }

@@ -11,6 +11,7 @@ use super::views::{list_of, local_time, member, plain, rows_of, trail_rows, with
 use crate::draft::form::{Form, NOBODY};
 use crate::draft::prompt::{Ask, Choices, TerminalAsk, fill};
 use crate::explain;
+use crate::keystore::Holder;
 use crate::texts::{Language, Texts};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -125,7 +126,7 @@ fn fill_in(
             Some(guide) => guide.concerned(form),
             None => named_in(form),
         };
-        choose_addressees(form, &proposed, &choices, texts, ask)?;
+        choose_addressees(form, &proposed, &choices, texts, session.key_holder(), ask)?;
     }
     Ok(())
 }
@@ -361,6 +362,23 @@ impl Guide {
         if form.head.to.is_empty() {
             form.head.to = vec![plain(member(row, &["provider"]))];
         }
+        let named: Vec<String> = list_of(member(row, &["content.dataItems"]))
+            .map(|item| plain(member(item, &["name"])))
+            .collect();
+        if named.is_empty() || form.body.contains_key("items") {
+            return Ok(());
+        }
+        let places = ask.several(texts.field("request.filed", "items"), &named, &[])?;
+        let asked = places.iter().filter_map(|place| named.get(*place));
+        let items: Vec<Json> = asked
+            .zip(1..)
+            .map(|(name, number)| {
+                Json::object([("number", Json::Int(number)), ("name", Json::Text(name.clone()))])
+            })
+            .collect();
+        if !items.is_empty() {
+            form.body.insert("items".to_owned(), Json::Array(items));
+        }
         Ok(())
     }
 
@@ -481,12 +499,18 @@ fn choose_addressees(
     proposed: &[String],
     choices: &Choices,
     texts: Texts,
+    own: Option<Holder>,
     ask: &mut dyn Ask,
 ) -> Outcome {
     if !form.head.to.is_empty() || choices.departments.is_empty() {
         return Ok(());
     }
-    let mut all: Vec<&(String, String)> = choices.departments.iter().collect();
+    let own = own.map(|holder| holder.department.to_string());
+    let others = choices
+        .departments
+        .iter()
+        .filter(|(id, _)| Some(id) != own.as_ref());
+    let mut all: Vec<&(String, String)> = others.collect();
     all.sort_by_key(|(id, _)| !proposed.contains(id));
     let shown: Vec<String> = all.iter().map(|(_, name)| name.clone()).collect();
     if form.kind == EventKind::RequestFiled {

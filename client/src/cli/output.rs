@@ -1,10 +1,12 @@
 //! Output: results on stdout as tables for people or JSON for programs; progress, warnings, hints and errors on stderr.
 
 use super::error::Failure;
+use super::session::Connection;
 use crate::texts::Texts;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
@@ -18,16 +20,34 @@ pub struct Output {
     pub json: bool,
     /// How far local time is ahead of UTC.
     pub offset_minutes: i32,
+    /// The departments by name.
+    names: BTreeMap<String, String>,
     terminal: Terminal,
 }
 
-/// For whom something is shown: in which language, in which zone.
+/// For whom something is shown: in which language, in which zone, with which names for departments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reader {
+pub struct Reader<'a> {
     /// The texts.
     pub texts: Texts,
     /// How far local time is ahead of UTC.
     pub offset_minutes: i32,
+    names: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Reader<'a> {
+    /// Returns the name of a department; its id where the name is not known.
+    pub fn department(&self, id: &'a str) -> &'a str {
+        self.names.get(id).map_or(id, String::as_str)
+    }
+
+    /// Returns name and id of a department, as commands take it.
+    pub fn department_with_id(&self, id: &str) -> String {
+        match self.names.get(id) {
+            Some(name) if name != id => format!("{name} ({id})"),
+            _ => id.to_owned(),
+        }
+    }
 }
 
 /// What the streams are.
@@ -81,16 +101,24 @@ impl Output {
             texts,
             json,
             offset_minutes: 0,
+            names: BTreeMap::new(),
             terminal,
         }
     }
 
     /// Returns for whom is shown.
-    pub fn reader(&self) -> Reader {
+    pub fn reader(&self) -> Reader<'_> {
         Reader {
             texts: self.texts,
             offset_minutes: self.offset_minutes,
+            names: &self.names,
         }
+    }
+
+    /// Takes zone and names from the federation.
+    pub fn know(&mut self, connection: &Connection) {
+        self.offset_minutes = connection.offset_minutes();
+        self.names = connection.department_names(self.texts.language);
     }
 
     /// Says whether questions can be asked.
@@ -156,12 +184,12 @@ impl Output {
 
     /// Writes a hint on stderr.
     pub fn hint(&mut self, text: &str) {
-        self.side(&format!("{} {text}", self.texts.say("ui.hint")));
+        self.side(&format!("{}{text}", self.texts.say("ui.hint")));
     }
 
     /// Writes a warning on stderr.
     pub fn warning(&mut self, text: &str) {
-        self.side(&format!("{} {text}", self.texts.say("ui.warning")));
+        self.side(&format!("{}{text}", self.texts.say("ui.warning")));
     }
 
     /// Writes a failure on stderr, as JSON with `--json`.
@@ -180,7 +208,7 @@ impl Output {
             self.side(&json!({ "error": error }).to_string());
             return;
         }
-        self.side(&format!("{} {message}", self.texts.say("ui.error")));
+        self.side(&format!("{}{message}", self.texts.say("ui.error")));
         if let Some(hint) = hint {
             self.hint(&hint);
         }

@@ -3,7 +3,7 @@
 //! Every act is proven to be recorded before it is shown. Texts and files that stay beside the log are asked for with the officer's key
 //! and shown or saved only when they are what the act commits to; for who is not in the audience they stay closed.
 
-use super::act;
+use super::act::{self, Names};
 use super::arguments::ReadArguments;
 use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
@@ -42,7 +42,7 @@ struct Proven {
 /// `tally read CASE|EVENT [--save DIR]`.
 pub(super) fn run(arguments: &ReadArguments, session: &Session, output: &mut Output) -> Outcome {
     let mut connection = session.connect()?;
-    output.offset_minutes = connection.offset_minutes();
+    output.know(&connection);
     let wanted: Vec<(EventId, Option<String>)> = if refer::names_event(&arguments.what) {
         vec![(refer::event(&connection.node, &arguments.what)?, None)]
     } else {
@@ -70,13 +70,27 @@ pub(super) fn run(arguments: &ReadArguments, session: &Session, output: &mut Out
             act.closed = act.event.commitments().len();
         }
     }
+    let number = (!refer::names_event(&arguments.what)).then(|| arguments.what.clone());
+    let mut posts: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let mut values = Vec::new();
     for act in &acts {
         let saved = match &arguments.save {
             Some(folder) => save(act, folder)?,
             None => Vec::new(),
         };
-        tell(act, &saved, output);
+        let mut names = Names {
+            case: number.clone(),
+            posts: BTreeMap::new(),
+        };
+        if !output.json {
+            let author = act.event.department.to_string();
+            let language = output.texts.language;
+            let known = posts
+                .entry(author.clone())
+                .or_insert_with(|| connection.post_names(&author, language));
+            names.posts.clone_from(known);
+        }
+        tell(act, &names, &saved, output);
         values.push(value(act, &saved));
     }
     output.value(&json!({ "acts": values }));
@@ -120,7 +134,7 @@ fn open_parts(act: &mut Proven, node: &NodeClient) -> Outcome {
     Ok(())
 }
 
-fn tell(act: &Proven, saved: &[PathBuf], output: &mut Output) {
+fn tell(act: &Proven, names: &Names, saved: &[PathBuf], output: &mut Output) {
     let texts = output.texts;
     let header = &act.entry.header;
     let at = local_time(&header.recorded.to_string(), output.offset_minutes);
@@ -137,7 +151,7 @@ fn tell(act: &Proven, saved: &[PathBuf], output: &mut Output) {
     ));
     output.table(
         &[texts.say("column.field"), texts.say("column.value")],
-        act::rows(texts, &act.event, &act.parts),
+        act::rows(output.reader(), &act.event, &act.parts, names),
     );
     for path in saved {
         output.line(&texts.fill("ui.file-saved", &[("path", &path.display())]));

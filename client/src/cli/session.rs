@@ -6,10 +6,12 @@ use super::output::Output;
 use crate::keystore::{self, Holder, KeystoreError, NamedKey, Passphrase};
 use crate::node::NodeClient;
 use crate::settings::{Settings, SettingsError};
+use crate::texts::Language;
 use crate::verify::Trust;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tally_schemas::api::{self, Answer, FederationBody};
+use tally_schemas::api::{self, Answer, FederationBody, RosterBody};
 use tally_schemas::time::Timestamp;
 
 /// The settings of a run.
@@ -39,6 +41,41 @@ impl Connection {
         registry
             .profile_of(&registry.genesis().registrar)
             .map_or(0, |profile| profile.zone.offset_minutes)
+    }
+}
+
+impl Connection {
+    /// Returns the names of the departments by id, in a language.
+    pub fn department_names(&self, language: Language) -> BTreeMap<String, String> {
+        let registry = self.trust.registry();
+        let named = registry.departments(registry.newest().version).map(|record| {
+            let name = match language {
+                Language::En => &record.name_en,
+                Language::Zh => &record.name_zh,
+            };
+            (record.id.to_string(), name.clone())
+        });
+        named.collect()
+    }
+
+    /// Returns the posts of a department by id, each as name and id; empty where the node does not tell.
+    pub fn post_names(&self, department: &str, language: Language) -> BTreeMap<String, String> {
+        let path = api::fill(api::path::ROSTER, &[department]);
+        let roster: Result<Answer<RosterBody>, _> = self.node.read(&path);
+        let posts = roster.map(|answer| answer.data.posts).unwrap_or_default();
+        let named = posts.into_iter().map(|post| {
+            let name = match language {
+                Language::En => post.name_en,
+                Language::Zh => post.name_zh,
+            };
+            let shown = if name.is_empty() || name == post.id {
+                post.id.clone()
+            } else {
+                format!("{name} ({})", post.id)
+            };
+            (post.id, shown)
+        });
+        named.collect()
     }
 }
 
@@ -217,6 +254,11 @@ impl Session {
         let node = connection.federation.node.clone();
         connection.node.authorise(&key, &node, connection.now)?;
         Ok((connection, key, holder))
+    }
+
+    /// Says whether the officer's key opens without asking anybody.
+    pub fn opens_silently(&self) -> bool {
+        self.settings.key.is_some() && (self.passphrase.is_some() || self.passphrase_file.is_some())
     }
 
     /// Returns whose key the settings name; needs no passphrase.

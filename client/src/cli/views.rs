@@ -7,7 +7,7 @@ use super::arguments::{CaseArguments, DueArguments, InboxArguments, ListArgument
 use super::error::{Failure, Outcome};
 use super::output::{Output, Reader};
 use super::refer;
-use super::session::Session;
+use super::session::{Connection, Session};
 use crate::explain;
 use crate::node::NodeClient;
 use crate::said;
@@ -15,6 +15,7 @@ use crate::texts::Texts;
 use serde::Serialize;
 use serde_json::Value;
 use tally_schemas::api::{self, Answer};
+use tally_schemas::event::EventKind;
 use tally_schemas::id::{CaseId, EventId, Hash};
 use tally_schemas::limits::AFTER_MAX;
 use tally_schemas::time::Timestamp;
@@ -23,6 +24,8 @@ use tally_schemas::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Show {
     Plain,
+    /// Departments, by name.
+    Department,
     /// Kinds of events, by name.
     Kind,
     /// Kinds of events as what can be done next.
@@ -111,7 +114,7 @@ fn joined(values: impl IntoIterator<Item = String>) -> String {
     list.join(", ")
 }
 
-fn cell(reader: Reader, value: &Value, show: Show) -> String {
+fn cell(reader: Reader<'_>, value: &Value, show: Show) -> String {
     let texts = reader.texts;
     let each = |name: &dyn Fn(&str) -> String| match value {
         Value::String(code) => name(code),
@@ -119,6 +122,7 @@ fn cell(reader: Reader, value: &Value, show: Show) -> String {
     };
     match show {
         Show::Plain => plain(value),
+        Show::Department => each(&|id| reader.department(id).to_owned()),
         Show::Kind => each(&|kind| texts.kind(kind).to_owned()),
         Show::Acts => joined(list_of(value).map(|act| {
             let kind = member(act, &["kind"]).as_str().unwrap_or_default();
@@ -258,7 +262,7 @@ const AWAITED: &[Column] = &[
     ("column.case-kind", &["kind"], Show::Section("case-kind")),
     ("column.title", &["title"], Show::Plain),
     ("column.stage", &["stage"], Show::Section("stage")),
-    ("column.owes", &["owes"], Show::Plain),
+    ("column.owes", &["owes"], Show::Department),
     ("column.due", &["dueOn"], Show::Plain),
     ("column.status", &["due.status"], Show::Status),
 ];
@@ -266,7 +270,7 @@ const AWAITED: &[Column] = &[
 /// `tally inbox [POST]`.
 pub(super) fn inbox(arguments: &InboxArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
-    output.offset_minutes = connection.offset_minutes();
+    output.know(&connection);
     let own = session.key_holder().map(|holder| holder.department.to_string());
     let department = arguments
         .department
@@ -296,26 +300,41 @@ pub(super) fn inbox(arguments: &InboxArguments, session: &Session, output: &mut 
     }
     finish(&answer, output);
     if let (Some(first), false) = (owed.first(), output.json) {
-        let kind = member(first, &["next"])
-            .get(0)
-            .map(|act| plain(member(act, &["kind"])));
         let case = plain(member(first, &["number", "case"]));
-        output.hint(&texts.fill(
-            "hint.inbox",
-            &[
-                ("case", &case),
-                ("kind", &kind.unwrap_or_else(|| "KIND".to_owned())),
-            ],
-        ));
+        output.hint(&texts.fill("hint.inbox", &[("case", &case)]));
+    }
+    if !output.json && approves(&connection, session)? {
+        output.hint(texts.say("hint.drafts-wait"));
     }
     Ok(())
+}
+
+/// Says whether the officer's post has a duty that approves something.
+fn approves(connection: &Connection, session: &Session) -> Outcome<bool> {
+    let (Some(own), Some(post)) = (session.key_holder(), &session.settings.post) else {
+        return Ok(false);
+    };
+    let Some(profile) = connection.trust.registry().profile_of(&own.department) else {
+        return Ok(false);
+    };
+    let path = api::fill(api::path::ROSTER, &[own.department.as_str()]);
+    let roster: Answer<api::RosterBody> = connection.node.read(&path)?;
+    let mut posts = roster.data.posts.iter().filter(|known| known.id == *post);
+    let approves = |duty: &String| {
+        let mut kinds = EventKind::ALL.iter();
+        kinds.any(|kind| {
+            let approval = profile.approval_of(kind.as_str());
+            approval.is_some_and(|approval| approval.duty == *duty)
+        })
+    };
+    Ok(posts.any(|post| post.duties.iter().any(approves)))
 }
 
 const DUE: &[Column] = &[
     ("column.case", &["number"], Show::Plain),
     ("column.step", &[], Show::Limit),
     ("column.items", &["items"], Show::Items),
-    ("column.owes", &["owes"], Show::Plain),
+    ("column.owes", &["owes"], Show::Department),
     ("column.due", &["due.main.due"], Show::Plain),
     ("column.status", &["status"], Show::Status),
     ("column.excused", &["excused"], Show::Flag),
@@ -325,7 +344,7 @@ const DUE: &[Column] = &[
 /// `tally due [CASE]`.
 pub(super) fn due(arguments: &DueArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
-    output.offset_minutes = connection.offset_minutes();
+    output.know(&connection);
     let query = api::DueQuery {
         department: arguments.department.clone(),
         overdue: arguments.overdue.then_some(true),
@@ -357,7 +376,7 @@ pub(super) fn due(arguments: &DueArguments, session: &Session, output: &mut Outp
 fn explain_row(row: &Value, output: &mut Output) {
     let texts = output.texts;
     let number = plain(member(row, &["number", "case"]));
-    let owes = plain(member(row, &["owes"]));
+    let owes = cell(output.reader(), member(row, &["owes"]), Show::Department);
     output.line(&format!("{number}  {}  {owes}", limit_name(texts, row)));
     let status = Some(member(row, &["status"])).filter(|status| !status.is_null());
     for line in explain::due_lines(texts, member(row, &["due"]), status) {
@@ -386,9 +405,9 @@ const SUMMARY: &[Column] = &[
     ("column.case-kind", &["summary.kind"], Show::Section("case-kind")),
     ("column.title", &["summary.title"], Show::Plain),
     ("column.stage", &["summary.stage"], Show::Section("stage")),
-    ("column.owner", &["summary.owner"], Show::Plain),
-    ("column.owes", &["summary.holders"], Show::Plain),
-    ("column.first-asked", &["firstAsked"], Show::Plain),
+    ("column.owner", &["summary.owner"], Show::Department),
+    ("column.owes", &["summary.holders"], Show::Department),
+    ("column.first-asked", &["firstAsked"], Show::Department),
     ("column.opened", &["summary.opened"], Show::Time),
     ("column.changed", &["summary.changed"], Show::Time),
     ("column.due", &["summary.due"], Show::Plain),
@@ -397,14 +416,14 @@ const SUMMARY: &[Column] = &[
 const ITEMS: &[Column] = &[
     ("column.item", &["item"], Show::Plain),
     ("column.stage", &["stage"], Show::Section("stage")),
-    ("column.owes", &["holder"], Show::Plain),
-    ("column.proposed", &["proposed"], Show::Plain),
-    ("column.suspended-by", &["suspendedBy"], Show::Plain),
+    ("column.owes", &["holder"], Show::Department),
+    ("column.proposed", &["proposed"], Show::Department),
+    ("column.suspended-by", &["suspendedBy"], Show::Department),
 ];
 
 const ACTS: &[Column] = &[
     ("column.recorded", &["recorded"], Show::Time),
-    ("column.department", &["by"], Show::Plain),
+    ("column.department", &["by"], Show::Department),
     ("column.kind", &["kind"], Show::Kind),
     ("column.items", &["items"], Show::Items),
     ("column.overtaken", &["overtaken"], Show::Flag),
@@ -414,14 +433,14 @@ const ACTS: &[Column] = &[
 const NEXT: &[Column] = &[
     ("column.name", &["kind"], Show::Kind),
     ("column.kind", &["kind"], Show::Plain),
-    ("column.by", &["by"], Show::Plain),
+    ("column.by", &["by"], Show::Department),
     ("column.items", &["items"], Show::Items),
 ];
 
 /// `tally show CASE`.
 pub(super) fn show(arguments: &CaseArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
-    output.offset_minutes = connection.offset_minutes();
+    output.know(&connection);
     let answer: Answer = connection
         .node
         .read(&api::fill(api::path::CASE, &[&arguments.case]))?;
@@ -475,7 +494,7 @@ fn show_case(case: &Value, output: &mut Output) {
 
 const TRAIL: &[Column] = &[
     ("column.recorded", &["recorded"], Show::Time),
-    ("column.department", &["by"], Show::Plain),
+    ("column.department", &["by"], Show::Department),
     ("column.index", &["index"], Show::Plain),
     ("column.kind", &["kind"], Show::Kind),
     ("column.items", &["items"], Show::Items),
@@ -502,7 +521,7 @@ pub(super) fn trail_rows(data: &Value) -> Vec<&Value> {
 /// `tally trail CASE`.
 pub(super) fn trail(arguments: &CaseArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
-    output.offset_minutes = connection.offset_minutes();
+    output.know(&connection);
     let answer: Answer = connection
         .node
         .read(&api::fill(api::path::TRAIL, &[&arguments.case]))?;
@@ -513,8 +532,8 @@ pub(super) fn trail(arguments: &CaseArguments, session: &Session, output: &mut O
 
 const REQUESTS: &[Column] = &[
     ("column.case", &["number"], Show::Plain),
-    ("column.requester", &["requester"], Show::Plain),
-    ("column.first-asked", &["firstAsked"], Show::Plain),
+    ("column.requester", &["requester"], Show::Department),
+    ("column.first-asked", &["firstAsked"], Show::Department),
     ("column.class", &["class"], Show::Code("class")),
     ("column.stage", &["stage"], Show::Section("stage")),
     ("column.items", &["items"], Show::Count),
@@ -525,8 +544,8 @@ const REQUESTS: &[Column] = &[
 const TASKS: &[Column] = &[
     ("column.case", &["number"], Show::Plain),
     ("column.title", &["title"], Show::Plain),
-    ("column.issuer", &["issuer"], Show::Plain),
-    ("column.owes", &["lead"], Show::Plain),
+    ("column.issuer", &["issuer"], Show::Department),
+    ("column.owes", &["lead"], Show::Department),
     ("column.stage", &["stage"], Show::Section("stage")),
     ("column.percent", &["percent"], Show::Plain),
     ("column.due", &["due"], Show::Plain),
@@ -536,8 +555,8 @@ const TASKS: &[Column] = &[
 const FINDINGS: &[Column] = &[
     ("column.case", &["number"], Show::Plain),
     ("column.violation", &["violation"], Show::Plain),
-    ("column.owner", &["openedBy", "issuer"], Show::Plain),
-    ("column.object", &["object"], Show::Plain),
+    ("column.owner", &["openedBy", "issuer"], Show::Department),
+    ("column.object", &["object"], Show::Department),
     ("column.basis", &["basis"], Show::Code("basis")),
     ("column.stage", &["stage"], Show::Section("stage")),
     ("column.reopened", &["reopened"], Show::Plain),
@@ -548,7 +567,7 @@ const FINDINGS: &[Column] = &[
 const CATALOGUE: &[Column] = &[
     ("column.case", &["number"], Show::Plain),
     ("column.name", &["content.name", "name"], Show::Plain),
-    ("column.provider", &["provider"], Show::Plain),
+    ("column.provider", &["provider"], Show::Department),
     ("column.class", &["content.class", "class"], Show::Code("class")),
     ("column.stage", &["stage"], Show::Section("stage")),
     ("column.version", &["version"], Show::Plain),
@@ -559,7 +578,7 @@ const MATTERS: &[Column] = &[
     ("column.case", &["number"], Show::Plain),
     ("column.title", &["title"], Show::Plain),
     ("column.type", &["type"], Show::Code("type")),
-    ("column.object", &["object"], Show::Plain),
+    ("column.object", &["object"], Show::Department),
     ("column.stage", &["stage"], Show::Section("stage")),
     ("column.plan-to", &["plan.to"], Show::Plain),
     ("column.findings", &["findingCount"], Show::Plain),
@@ -569,8 +588,8 @@ const CASES: &[Column] = &[
     ("column.case", &["number"], Show::Plain),
     ("column.case-kind", &["kind"], Show::Section("case-kind")),
     ("column.title", &["title"], Show::Plain),
-    ("column.owner", &["owner"], Show::Plain),
-    ("column.owes", &["holders"], Show::Plain),
+    ("column.owner", &["owner"], Show::Department),
+    ("column.owes", &["holders"], Show::Department),
     ("column.stage", &["stage"], Show::Section("stage")),
     ("column.due", &["due"], Show::Plain),
     ("column.overdue", &["overdue"], Show::Flag),
@@ -579,7 +598,7 @@ const CASES: &[Column] = &[
 /// `tally list WHAT`.
 pub(super) fn list(arguments: &ListArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
-    output.offset_minutes = connection.offset_minutes();
+    output.know(&connection);
     let (path, columns) = match arguments.what.as_str() {
         "requests" => (api::path::REQUESTS, REQUESTS),
         "tasks" => (api::path::TASKS, TASKS),
@@ -626,6 +645,28 @@ fn unseen<'a>(rows: &[&'a Value], after: &[EventId]) -> Vec<&'a Value> {
         .copied()
         .filter(|row| !named(row))
         .collect()
+}
+
+/// Returns the number of a case, and a line that says what it is; its id where the node does not know it.
+pub(super) fn headline(node: &NodeClient, case: &CaseId, reader: Reader<'_>) -> (String, Option<String>) {
+    let answer: Result<Answer, _> = node.read(&api::fill(api::path::CASE, &[&case.to_string()]));
+    let Ok(answer) = answer else {
+        return (case.0.short(), None);
+    };
+    let summary = member(&answer.data, &["summary"]);
+    let number = plain(member(summary, &["number", "case"]));
+    let stage = cell(reader, member(summary, &["stage"]), Show::Section("stage"));
+    let owner = cell(reader, member(summary, &["owner"]), Show::Department);
+    let line = reader.texts.fill(
+        "ui.about-case",
+        &[
+            ("number", &number),
+            ("title", &plain(member(summary, &["title"]))),
+            ("stage", &stage),
+            ("owner", &owner),
+        ],
+    );
+    (number, Some(line))
 }
 
 /// Tells what happened on a case since the drafter looked, what is due, and what the law says of it.

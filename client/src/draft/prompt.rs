@@ -196,25 +196,20 @@ fn ask_value(
                     "prompt.element",
                     &[("name", &label), ("number", &(list.len() + 1))],
                 );
-                list.push(ask_value(path, &label, name, *of, texts, choices, ask)?);
+                let number = list.len() + 1;
+                list.push(match of {
+                    FieldType::Object(fields) => {
+                        ask_object(path, &label, name, fields, Some(number), texts, choices, ask)?
+                    }
+                    of => ask_value(path, &label, name, *of, texts, choices, ask)?,
+                });
                 if !ask.confirm(texts.say("prompt.more"))? {
                     break;
                 }
             }
             Ok(Json::Array(list))
         }
-        FieldType::Object(fields) => {
-            let inner_path = format!("{path}.{name}");
-            let mut members = Vec::new();
-            for field in fields {
-                let inner = format!("{label} - {}", texts.field(&inner_path, field.name));
-                if field.required || field.kind == FieldType::Flag {
-                    let value = ask_value(&inner_path, &inner, field.name, field.kind, texts, choices, ask)?;
-                    members.push((field.name, value));
-                }
-            }
-            Ok(Json::object(members))
-        }
+        FieldType::Object(fields) => ask_object(path, label, name, fields, None, texts, choices, ask),
         _ => {
             let known = choices.of(name, kind);
             if !known.is_empty() {
@@ -237,6 +232,36 @@ fn ask_value(
             }
         }
     }
+}
+
+/// Asks for the required fields of an object; in a list, what only numbers its elements is not asked.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the place of the object and what asks, as for every value"
+)]
+fn ask_object(
+    path: &str,
+    label: &str,
+    name: &str,
+    fields: &[Field],
+    number: Option<usize>,
+    texts: Texts,
+    choices: &Choices,
+    ask: &mut dyn Ask,
+) -> Result<Json, AskError> {
+    let inner_path = format!("{path}.{name}");
+    let mut members = Vec::new();
+    for field in fields {
+        let inner = format!("{label} - {}", texts.field(&inner_path, field.name));
+        let counted = number.filter(|_| field.name == "number" && field.required);
+        if let Some(number) = counted.and_then(|number| i64::try_from(number).ok()) {
+            members.push((field.name, Json::Int(number)));
+        } else if field.required || field.kind == FieldType::Flag {
+            let value = ask_value(&inner_path, &inner, field.name, field.kind, texts, choices, ask)?;
+            members.push((field.name, value));
+        }
+    }
+    Ok(Json::object(members))
 }
 
 /// How many choices are shown at once.
@@ -396,7 +421,7 @@ mod tests {
                 "",
                 "secrecy",
                 "\u{7b54}\u{590d}\u{65e5}\u{671f}",
-                "2026-1-5",
+                "2026-1",
                 "2026-01-05",
             ]),
             asked: Vec::new(),
@@ -408,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_objects_are_asked_element_by_element() {
+    fn lists_of_objects_are_asked_element_by_element_and_numbered() {
         let mut form = Form::new(EventKind::RequestFiled);
         for (name, text) in [
             ("class", "conditional"),
@@ -423,7 +448,7 @@ mod tests {
             form.set(name, text).unwrap();
         }
         let mut ask = Scripted {
-            answers: VecDeque::from(["1", "name", "yes", "2", "address", "no", ""]),
+            answers: VecDeque::from(["name", "yes", "address", "no", ""]),
             asked: Vec::new(),
         };
         fill(&mut form, Texts::new(Language::En), &Choices::default(), &mut ask).unwrap();

@@ -129,7 +129,10 @@ pub fn parse(field: &str, kind: FieldType, written: &str) -> Result<Json, Unfit>
         FieldType::Department => plain(DepartmentId::parse(text).is_ok(), "error.value-id"),
         FieldType::Post => plain(PostId::parse(text).is_ok(), "error.value-id"),
         FieldType::Officer => plain(OfficerId::parse(text).is_ok(), "error.value-id"),
-        FieldType::Date => plain(Date::parse(text).is_ok(), "error.value-date"),
+        FieldType::Date => match date(text) {
+            Some(date) => Ok(Json::Text(date)),
+            None => plain(false, "error.value-date"),
+        },
         FieldType::Instant => plain(Timestamp::parse(text).is_ok(), "error.value-instant"),
         FieldType::Event | FieldType::Hash => plain(Hash::parse_hex(text).is_ok(), "error.value-hash"),
         FieldType::Key => plain(Hash::parse_base64(text).is_ok(), "error.value-key"),
@@ -207,6 +210,20 @@ pub fn nearest<'a>(text: &str, candidates: &[&'a str]) -> Option<&'a str> {
         .iter()
         .copied()
         .min_by_key(|candidate| strsim::damerau_levenshtein(text, candidate))
+}
+
+/// Reads a date as people write it, `2026-1-5`, `2026/1/5`, or with the Chinese words for year, month and day; returns its one form.
+fn date(text: &str) -> Option<String> {
+    let text = text.trim_end_matches('\u{65e5}');
+    let mut parts = text.split(['-', '/', '.', '\u{5e74}', '\u{6708}']).map(str::trim);
+    let mut number = |digits: std::ops::RangeInclusive<usize>| {
+        let part = parts.next()?;
+        let plain = part.bytes().all(|byte| byte.is_ascii_digit()) && digits.contains(&part.len());
+        plain.then(|| part.parse::<u16>().ok()).flatten()
+    };
+    let (year, month, day) = (number(4..=4)?, number(1..=2)?, number(1..=2)?);
+    let whole = format!("{year:04}-{month:02}-{day:02}");
+    (parts.next().is_none() && Date::parse(&whole).is_ok()).then_some(whole)
 }
 
 /// Reads `1,2,5-7`.
@@ -359,6 +376,35 @@ mod tests {
         assert_eq!(show(FieldType::Items, &parsed), "1-3,5,7");
         for bad in ["", "0", "3-1", "257", "one", "1-300"] {
             assert!(parse("items", FieldType::Items, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_are_read_as_people_write_them() {
+        for text in [
+            "2026-01-05",
+            "2026-1-5",
+            "2026/1/5",
+            "2026.01.05",
+            "2026\u{5e74}1\u{6708}5\u{65e5}",
+        ] {
+            assert_eq!(
+                parse("from", FieldType::Date, text),
+                Ok(Json::Text("2026-01-05".to_owned())),
+                "{text}"
+            );
+        }
+        for bad in [
+            "",
+            "2026-1",
+            "26-1-5",
+            "2026-13-1",
+            "2026-2-30",
+            "2026-1-5-1",
+            "5.1.2026",
+            "20260105",
+        ] {
+            assert!(parse("from", FieldType::Date, bad).is_err(), "{bad}");
         }
     }
 

@@ -8,7 +8,10 @@ fn a_returned_draft_is_edited_sent_again_and_recorded_as_changed() {
     let trial = Trial::start();
     let draft = trial.send("civil-c-01", REQUEST);
     let listed = trial.tally("civil-c-02", "draft list").ok();
-    assert!(listed.contains(&draft) && listed.contains("c-01"), "{listed}");
+    assert!(
+        listed.contains(&draft[..8]) && listed.contains("c-01"),
+        "{listed}"
+    );
     let shown = trial.tally("civil-c-02", &format!("draft show {draft}")).ok();
     assert!(
         shown.contains("own staff") && shown.contains("Signed so far by c-01"),
@@ -28,7 +31,7 @@ fn a_returned_draft_is_edited_sent_again_and_recorded_as_changed() {
             &format!("draft return {draft} --comment say~whose~staff"),
         )
         .ok();
-    assert!(returned.contains(&draft), "{returned}");
+    assert!(returned.contains(&draft[..8]), "{returned}");
     let shown = trial.tally("civil-c-01", &format!("draft show {draft}")).ok();
     assert!(shown.contains("say whose staff"), "{shown}");
     trial
