@@ -29,6 +29,9 @@ pub struct NodeConfig {
     pub log_format: String,
     /// The keys.
     pub keys: NodeKeys,
+    /// How the node reaches the others.
+    #[serde(default)]
+    pub bus: NodeBus,
 }
 
 /// Where the keys of a node lie.
@@ -39,6 +42,54 @@ pub struct NodeKeys {
     pub transport: String,
     /// The keys that sign the checkpoints of the logs hosted here, by department.
     pub logs: BTreeMap<String, String>,
+}
+
+/// How a node reaches the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NodeBus {
+    /// `embedded` or `nats`.
+    #[serde(default = "bus_kind")]
+    pub kind: String,
+    /// The addresses of NATS servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
+    /// The file of the seed of the user's NKey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nkey: Option<String>,
+    /// The credentials file of the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
+    /// The certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<NodeBusTls>,
+}
+
+impl Default for NodeBus {
+    fn default() -> Self {
+        Self {
+            kind: bus_kind(),
+            servers: Vec::new(),
+            nkey: None,
+            credentials: None,
+            tls: None,
+        }
+    }
+}
+
+/// Which certificates a connection to a NATS server rests on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NodeBusTls {
+    /// The authorities that may vouch for the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// The certificate of the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The key of that certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The names that the file may use, by table; what stands in `keys.logs` is free.
@@ -54,9 +105,12 @@ pub const CONFIG_KEYS: &[(&str, &[&str])] = &[
             "ask-peers-seconds",
             "log-format",
             "keys",
+            "bus",
         ],
     ),
     ("keys", &["transport", "logs"]),
+    ("bus", &["kind", "servers", "nkey", "credentials", "tls"]),
+    ("bus.tls", &["ca", "certificate", "key"]),
 ];
 
 /// A file with every name, its default and what it means.
@@ -84,6 +138,19 @@ transport = "../keys/node-hall.key"
 [keys.logs]
 # One line for each department hosted here: the key that signs the checkpoints of its log.
 housing = "../keys/log-housing.key"
+
+[bus]
+# How the node reaches the others: "embedded" (the wires of one process; alone, it asks nobody) or "nats".
+kind = "embedded"
+# With "nats": the servers, and the user's NKey seed or credentials file. `tally-node nats key FILE` makes a seed.
+# servers = ["tls://nats.example:4222"]
+# nkey = "../keys/bus-hall.nk"
+# credentials = "../keys/bus-hall.creds"
+#
+# [bus.tls]
+# ca = "../keys/nats-ca.pem"
+# certificate = "../keys/bus-hall.pem"
+# key = "../keys/bus-hall.key.pem"
 "#;
 
 fn listen() -> String {
@@ -92,6 +159,10 @@ fn listen() -> String {
 
 fn ask_peers_seconds() -> u32 {
     3
+}
+
+fn bus_kind() -> String {
+    "embedded".to_owned()
 }
 
 fn log_format() -> String {
