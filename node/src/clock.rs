@@ -148,7 +148,8 @@ fn write(path: &Path, time: Timestamp) -> Result<(), ClockError> {
             source,
         }
     };
-    let fresh = path.with_extension("new");
+    // Each process of a trial writes the same time.
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
     std::fs::write(&fresh, format!("{time}\n")).map_err(io("write"))?;
     std::fs::rename(&fresh, path).map_err(io("replace"))
 }

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tally_schemas::FormatError;
-use tally_schemas::config::{CONFIG_KEYS, NodeConfig};
+use tally_schemas::config::{CONFIG_KEYS, NodeBus, NodeConfig};
 use tally_schemas::id::{DepartmentId, NodeId};
 
 /// The longest time for which peers are asked before the first signature.
 const ASK_PEERS_SECONDS_MAX: u32 = 600;
+/// The most addresses of NATS servers.
+const SERVERS_MAX: usize = 16;
 /// The largest configuration file in bytes.
 const CONFIG_BYTES_MAX: u64 = 256 * 1024;
 
@@ -96,6 +98,34 @@ pub struct Settings {
     pub transport_key: PathBuf,
     /// The files of the keys that sign checkpoints, by department hosted here.
     pub log_keys: BTreeMap<DepartmentId, PathBuf>,
+    /// How the node reaches the others.
+    pub bus: BusSettings,
+}
+
+/// How a node reaches the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusSettings {
+    /// By the wires of one process.
+    Embedded,
+    /// Through NATS servers.
+    Nats(NatsSettings),
+}
+
+/// Where the NATS servers are and how the node proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsSettings {
+    /// The addresses, tried in this order.
+    pub servers: Vec<String>,
+    /// The file of the seed of an NKey.
+    pub nkey: Option<PathBuf>,
+    /// The credentials file.
+    pub credentials: Option<PathBuf>,
+    /// The authorities that may vouch for the server.
+    pub ca: Option<PathBuf>,
+    /// The certificate of the node and its key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether a connection without TLS is refused.
+    pub tls: bool,
 }
 
 impl Settings {
@@ -170,6 +200,8 @@ impl Settings {
                 .map_err(|source| id(&format!("keys.logs.{department}"), source))?;
             log_keys.insert(department, folder.join(key));
         }
+        let bus =
+            bus_settings(folder, &config.bus).map_err(|(name, got, expected)| value(name, &got, expected))?;
         Ok(Self {
             node: NodeId::parse(&config.node).map_err(|source| id("node", source))?,
             genesis: folder.join(&config.genesis),
@@ -180,8 +212,75 @@ impl Settings {
             log_json,
             transport_key: folder.join(&config.keys.transport),
             log_keys,
+            bus,
         })
     }
+}
+
+/// Resolves the table `bus`; else what does not fit: its name, its value, what fits.
+fn bus_settings(folder: &Path, bus: &NodeBus) -> Result<BusSettings, (&'static str, String, &'static str)> {
+    match bus.kind.as_str() {
+        "embedded" => {
+            let lone = "nothing with bus.kind = \"embedded\"";
+            let given = [
+                ("bus.servers", bus.servers.first()),
+                ("bus.nkey", bus.nkey.as_ref()),
+                ("bus.credentials", bus.credentials.as_ref()),
+            ];
+            if let Some((name, got)) = given.iter().find_map(|(name, got)| Some((*name, (*got)?))) {
+                return Err((name, got.clone(), lone));
+            }
+            if bus.tls.is_some() {
+                return Err(("bus.tls", "given".to_owned(), lone));
+            }
+            return Ok(BusSettings::Embedded);
+        }
+        "nats" => {}
+        other => return Err(("bus.kind", other.to_owned(), "embedded or nats")),
+    }
+    if bus.servers.is_empty() || bus.servers.len() > SERVERS_MAX {
+        let got = bus.servers.len().to_string();
+        return Err(("bus.servers", got, "1 to 16 addresses with bus.kind = \"nats\""));
+    }
+    for server in &bus.servers {
+        let address = server
+            .strip_prefix("nats://")
+            .or_else(|| server.strip_prefix("tls://"));
+        let has_host = address.is_some_and(|address| {
+            !address.is_empty() && !address.contains(['@', '/', ' ']) && !address.starts_with(':')
+        });
+        if !has_host || server.parse::<async_nats::ServerAddr>().is_err() {
+            return Err((
+                "bus.servers",
+                server.clone(),
+                "nats://host:4222 or tls://host:4222, without user and path",
+            ));
+        }
+    }
+    if let (Some(credentials), Some(_)) = (&bus.credentials, &bus.nkey) {
+        return Err((
+            "bus.credentials",
+            credentials.clone(),
+            "nothing beside bus.nkey: one of the two",
+        ));
+    }
+    let tls = bus.tls.clone().unwrap_or_default();
+    let certificate = match (tls.certificate, tls.key) {
+        (Some(certificate), Some(key)) => Some((folder.join(certificate), folder.join(key))),
+        (None, None) => None,
+        (Some(certificate), None) => {
+            return Err(("bus.tls.certificate", certificate, "bus.tls.key beside it"));
+        }
+        (None, Some(key)) => return Err(("bus.tls.key", key, "bus.tls.certificate beside it")),
+    };
+    Ok(BusSettings::Nats(NatsSettings {
+        servers: bus.servers.clone(),
+        nkey: bus.nkey.as_ref().map(|path| folder.join(path)),
+        credentials: bus.credentials.as_ref().map(|path| folder.join(path)),
+        ca: tls.ca.map(|path| folder.join(path)),
+        certificate,
+        tls: bus.tls.is_some() || bus.servers.iter().any(|server| server.starts_with("tls://")),
+    }))
 }
 
 /// Refuses names that there are not, and names the nearest that there is: a typing error must never mean the default.
@@ -243,7 +342,7 @@ mod tests {
         let short: String = CONFIG_EXAMPLE
             .lines()
             .filter(|line| {
-                !["listen", "trial", "ask-peers", "log-format"]
+                !["listen", "trial", "ask-peers", "log-format", "[bus]", "kind"]
                     .iter()
                     .any(|name| line.starts_with(name))
             })
@@ -288,9 +387,65 @@ mod tests {
             ("node = \"hall\"", "", "missing field `node`"),
             ("housing =", "Housing =", "keys.logs.Housing"),
             ("[keys]", "[keys", "is no TOML"),
+            (
+                "\"embedded\"",
+                "\"kafka\"",
+                "bus.kind is \"kafka\", expected embedded or nats",
+            ),
+            (
+                "\"embedded\"",
+                "\"nats\"",
+                "bus.servers is \"0\", expected 1 to 16",
+            ),
+            (
+                "kind = \"embedded\"",
+                "nkey = \"a\"",
+                "expected nothing with bus.kind = \"embedded\"",
+            ),
+            (
+                "kind = \"embedded\"",
+                "server = []",
+                "unknown name bus.server; did you mean servers?",
+            ),
         ] {
             let text = CONFIG_EXAMPLE.replace(from, to);
             assert!(refusal(&text).contains(part), "{}", refusal(&text));
         }
+    }
+
+    #[test]
+    fn the_bus_needs_addresses_that_are_addresses_and_one_proof_of_who_it_is() {
+        let with = |table: &str| CONFIG_EXAMPLE.replace("kind = \"embedded\"", table);
+        for (table, part) in [
+            (
+                "kind = \"nats\"\nservers = [\"localhost:4222\"]",
+                "nats://host:4222",
+            ),
+            (
+                "kind = \"nats\"\nservers = [\"nats://me:secret@host\"]",
+                "without user",
+            ),
+            (
+                "kind = \"nats\"\nservers = [\"nats://h\"]\nnkey = \"a\"\ncredentials = \"b\"",
+                "bus.credentials is \"b\", expected nothing beside bus.nkey",
+            ),
+            (
+                "kind = \"nats\"\nservers = [\"nats://h\"]\ntls = { key = \"k\" }",
+                "bus.tls.key is \"k\", expected bus.tls.certificate beside it",
+            ),
+            (
+                "kind = \"nats\"\nservers = [\"nats://h\"]\ntls = { cert = \"k\" }",
+                "unknown name bus.tls.cert",
+            ),
+        ] {
+            assert!(refusal(&with(table)).contains(part), "{}", refusal(&with(table)));
+        }
+        let text = with("kind = \"nats\"\nservers = [\"nats://h\", \"tls://i:1\"]\nnkey = \"../keys/a\"");
+        let settings = Settings::parse(Path::new("nodes/hall.toml"), &text).unwrap();
+        let BusSettings::Nats(nats) = settings.bus else {
+            panic!("the bus is NATS");
+        };
+        assert_eq!(nats.nkey.as_deref(), Some(Path::new("nodes/../keys/a")));
+        assert!(nats.tls, "one address asks for TLS");
     }
 }

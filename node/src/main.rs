@@ -1,19 +1,28 @@
 //! The command `tally-node`: checks, runs and inspects the daemon of a department, and runs trials of whole federations.
 
 use clap::{Parser, Subcommand};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 use tally_ledger::authority::Registry;
 use tally_node::api::{Api, Slot, serve};
 use tally_node::bus::embedded::EmbeddedNet;
+use tally_node::bus::nats::server::{ServerPlan, is_user_key, server_config};
+use tally_node::bus::nats::{NatsBus, Switch, make_key};
 use tally_node::clock::Clock;
-use tally_node::config::Settings;
-use tally_node::runtime::{Node, check};
+use tally_node::config::{BusSettings, Settings};
+use tally_node::runtime::{Node, StartError, check};
 use tally_node::store::{DataDir, fsck};
+use tally_node::trial::single::Single;
+use tally_node::trial::{Levers, processes};
 use tally_node::{telemetry, trial};
 use tally_schemas::config::CONFIG_EXAMPLE;
+use tally_schemas::id::NodeId;
 
 /// The daemon of a department in a Tally federation.
 #[derive(Debug, Parser)]
@@ -34,6 +43,9 @@ enum Command {
     Run {
         /// The configuration file.
         config: PathBuf,
+        /// Ends the node also when standard input ends, so that it does not outlive who started it.
+        #[arg(long)]
+        while_stdin: bool,
     },
     /// Reads everything that a stopped node keeps, and reports damage.
     Fsck {
@@ -45,11 +57,56 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Runs every node of a trial federation in this process until SIGTERM or Ctrl-C.
+    /// Runs every node of a trial federation until SIGTERM or Ctrl-C: in this process, or in one each when they are on NATS.
     Trial {
         /// The folder that `tally federation create` made.
         folder: PathBuf,
     },
+    /// About NATS servers between nodes.
+    Nats {
+        #[command(subcommand)]
+        command: NatsCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum NatsCommand {
+    /// Makes the NKey of a node's user: writes its seed to a new file, and prints its public key.
+    Key {
+        /// The new file.
+        file: PathBuf,
+    },
+    /// Prints the configuration of a server: one user per node, with the rights that it needs and no more.
+    ServerConfig {
+        /// The genesis note of the federation.
+        #[arg(long)]
+        genesis: PathBuf,
+        /// The public key of a node's user, once for each node: `hall=UA..`.
+        #[arg(long = "user", value_name = "NODE=KEY", required = true)]
+        users: Vec<String>,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Puts the nodes of a trial folder on NATS: makes their keys, extends their configurations, writes `nats-server.conf`.
+    Trial {
+        /// The folder that `tally federation create` made.
+        folder: PathBuf,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ServerArguments {
+    /// The address on which the server listens.
+    #[arg(long, default_value = "127.0.0.1:4222")]
+    listen: SocketAddr,
+    /// The storage folder of the server.
+    #[arg(long)]
+    store: PathBuf,
+    /// Lets the server sync each message; servers before 2.10 refuse this.
+    #[arg(long)]
+    sync_always: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,12 +121,13 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Check { config } => check_command(&config),
-        Command::Run { config } => run_command(&config),
+        Command::Run { config, while_stdin } => run_command(&config, while_stdin),
         Command::Fsck { config } => fsck_command(&config),
         Command::Config {
             command: ConfigCommand::PrintDefault,
         } => say(CONFIG_EXAMPLE.trim_end()).map(|()| ExitCode::SUCCESS),
         Command::Trial { folder } => trial_command(&folder),
+        Command::Nats { command } => nats_command(&command),
     };
     outcome.unwrap_or_else(|error| {
         let mut text = format!("Error: {error}");
@@ -97,38 +155,70 @@ fn check_command(config: &Path) -> Outcome {
         .map(tally_schemas::id::DepartmentId::as_str)
         .collect();
     say(&format!(
-        "Node {} of {}{} hosts {}; configuration, genesis and keys fit.",
+        "Node {} of {}{} hosts {}; configuration, genesis and keys fit.{}",
         settings.node,
         if genesis.trial { "the trial " } else { "" },
         genesis.name,
-        departments.join(", ")
+        departments.join(", "),
+        match &settings.bus {
+            BusSettings::Embedded => "\nIt asks nobody: bus.kind is embedded.".to_owned(),
+            BusSettings::Nats(nats) if nats.nkey.is_none() && nats.credentials.is_none() =>
+                "\nIt shows the NATS servers no key: they must let anybody in.".to_owned(),
+            BusSettings::Nats(nats) =>
+                format!("\nIt reaches the others through {}.", nats.servers.join(", ")),
+        }
     ))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_command(config: &Path) -> Outcome {
+/// How long a node waits for the bus before it goes on without.
+const BUS_PATIENCE: Duration = Duration::from_secs(5);
+
+fn run_command(config: &Path, while_stdin: bool) -> Outcome {
     let settings = Settings::read(config)?;
     telemetry::start(settings.log_json);
-    if settings.trial {
-        return Err("this federation is a trial; run it with `tally-node trial DIR`".into());
-    }
+    let genesis = check(&settings)?;
+    let slot = Slot::default();
+    let switch = Switch::default();
+    let (clock, trial) = if settings.trial {
+        if settings.bus == BusSettings::Embedded {
+            return Err(
+                "this federation is a trial on an embedded bus; run it with `tally-node trial DIR`".into(),
+            );
+        }
+        let beside = settings.genesis.parent().unwrap_or(Path::new("."));
+        let clock = Clock::trial(&beside.join("clock"), genesis.created)?;
+        let levers: Arc<dyn Levers> = Arc::new(Single {
+            node: settings.node.clone(),
+            clock: clock.clone(),
+            switch: switch.clone(),
+            slot: slot.clone(),
+        });
+        (clock, Some(levers))
+    } else {
+        (Clock::wall(), None)
+    };
     tokio_runtime()?.block_on(async {
         let listener = tokio::net::TcpListener::bind(settings.listen).await?;
         let started = settings.clone();
-        // This version has no bus between machines: the node records and serves its own departments, and asks nobody.
-        let node = tokio::task::spawn_blocking(move || {
-            let net = EmbeddedNet::new();
-            Node::start(&started, Clock::wall(), |inbox| net.join(&started.node, inbox))
-        })
-        .await??;
+        let node = tokio::task::spawn_blocking(move || start(&started, clock, &switch)).await??;
         tracing::info!(node = %settings.node, address = %settings.listen, "API");
-        let slot = Slot::default();
         slot.set(Some(node.shared().clone()));
         let api = Api {
             slot: slot.clone(),
-            trial: None,
+            trial,
         };
-        let served = serve(listener, api, stop_signal()).await;
+        let stop = async move {
+            if while_stdin {
+                tokio::select! {
+                    () = stop_signal() => {}
+                    () = end_of_stdin() => {}
+                }
+            } else {
+                stop_signal().await;
+            }
+        };
+        let served = serve(listener, api, stop).await;
         slot.set(None);
         tokio::task::spawn_blocking(move || node.stop()).await?;
         served?;
@@ -136,12 +226,105 @@ fn run_command(config: &Path) -> Outcome {
     })
 }
 
+/// Starts a node on the bus that its configuration names.
+fn start(settings: &Settings, clock: Clock, switch: &Switch) -> Result<Node, StartError> {
+    match &settings.bus {
+        // A node alone in its process: it records and serves its own departments, and asks nobody.
+        BusSettings::Embedded => {
+            let net = EmbeddedNet::new();
+            Node::start(settings, clock, |inbox, _| Ok(net.join(&settings.node, inbox)))
+        }
+        BusSettings::Nats(servers) => Node::start(settings, clock, |inbox, own| {
+            NatsBus::join(servers, &settings.node, own, switch, BUS_PATIENCE, inbox)
+        }),
+    }
+}
+
 fn trial_command(folder: &Path) -> Outcome {
     telemetry::start(false);
+    let separate = processes::wants_processes(folder)?;
     tokio_runtime()?.block_on(async {
-        trial::run(folder, stop_signal()).await?;
+        if separate {
+            processes::run(folder, stop_signal()).await?;
+        } else {
+            trial::run(folder, stop_signal()).await?;
+        }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn nats_command(command: &NatsCommand) -> Outcome {
+    match command {
+        NatsCommand::Key { file } => say(&make_key(file)?)?,
+        NatsCommand::ServerConfig {
+            genesis,
+            users,
+            server,
+        } => {
+            let registry = Registry::found(&std::fs::read(genesis)?)?;
+            let mut keys = BTreeMap::new();
+            for user in users {
+                let (node, key) = user
+                    .split_once('=')
+                    .filter(|(_, key)| is_user_key(key))
+                    .ok_or_else(|| format!("--user is {user}, expected NODE=KEY with a public key U.."))?;
+                let node = NodeId::parse(node)?;
+                if registry.node(&node).is_none() {
+                    return Err(format!("the genesis has no node {node}").into());
+                }
+                keys.insert(node, key.to_owned());
+            }
+            let plan = server.plan(keys);
+            say(server_config(registry.genesis(), registry.federation(), &plan).trim_end())?;
+        }
+        NatsCommand::Trial { folder, server } => {
+            let path = trial_on_nats(folder, server)?;
+            say(&format!("Wrote {}.", path.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl ServerArguments {
+    fn plan(&self, users: BTreeMap<NodeId, String>) -> ServerPlan<'_> {
+        ServerPlan {
+            listen: self.listen,
+            store: &self.store,
+            sync_always: self.sync_always,
+            users,
+        }
+    }
+}
+
+/// Puts the nodes of a trial folder on NATS; returns the configuration of the server.
+fn trial_on_nats(folder: &Path, server: &ServerArguments) -> Result<PathBuf, Box<dyn Error>> {
+    let registry = Registry::found(&std::fs::read(folder.join("genesis.note"))?)?;
+    let mut keys = BTreeMap::new();
+    for node in &registry.genesis().nodes {
+        let config = folder.join(format!("nodes/{}.toml", node.id));
+        let settings = Settings::read(&config)?;
+        if !settings.trial {
+            return Err("this federation is no trial; make keys and configuration one by one".into());
+        }
+        let text = std::fs::read_to_string(&config)?;
+        if text.parse::<toml::Table>()?.contains_key("bus") {
+            return Err(format!("{} names a bus already", config.display()).into());
+        }
+        let seed = format!("bus-{}.nk", node.id);
+        keys.insert(node.id.clone(), make_key(&folder.join("keys").join(&seed))?);
+        let table = format!(
+            "\n[bus]\nkind = \"nats\"\nservers = [\"nats://{}\"]\nnkey = \"../keys/{seed}\"\n",
+            server.listen
+        );
+        std::fs::write(&config, text + &table)?;
+    }
+    let path = folder.join("nats-server.conf");
+    let plan = server.plan(keys);
+    std::fs::write(
+        &path,
+        server_config(registry.genesis(), registry.federation(), &plan),
+    )?;
+    Ok(path)
 }
 
 fn fsck_command(config: &Path) -> Outcome {
@@ -185,6 +368,16 @@ fn fsck_command(config: &Path) -> Outcome {
 
 fn tokio_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Resolves when standard input ends. The thread that reads it does not keep the process alive.
+async fn end_of_stdin() {
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _copied = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop(ended);
+    });
+    let _end = end.await;
 }
 
 /// Resolves when the operator or the system asks the process to end.

@@ -1,15 +1,20 @@
-//! A whole federation in one process: for trials. Every node has its own folder and port, one embedded bus, one clock that a
-//! scenario sets; nodes can be taken offline and brought back.
+//! Trials: a whole federation on one machine, with a clock that a scenario sets, and nodes that can be taken offline and brought back.
+//!
+//! Here all nodes run in one process with an embedded bus; in [`processes`] each is a process of its own, with NATS between them.
+
+pub mod processes;
+pub mod single;
 
 use crate::api::{self, Api, Slot};
 use crate::bus::embedded::EmbeddedNet;
 use crate::clock::{Clock, ClockError};
 use crate::config::{ConfigError, Settings};
-use crate::runtime::{Node, Reached, StartError, check};
+use crate::runtime::{Node, Reached, Shared, StartError, check};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tally_schemas::api::TrialSettledBody;
 use tally_schemas::id::NodeId;
 use tally_schemas::time::Timestamp;
 
@@ -70,6 +75,53 @@ pub enum TrialError {
     /// There is no such node.
     #[error("the trial has no node {0}")]
     NoNode(NodeId),
+    /// Some nodes are on an embedded bus and some on NATS.
+    #[error("the configurations of the trial name different buses; all nodes need the same")]
+    MixedBus,
+    /// A node in a process of its own does not do what it is told.
+    #[error("node {node} does not do what it is told: {why}")]
+    Process {
+        /// The node.
+        node: NodeId,
+        /// Why not.
+        why: String,
+    },
+    /// The node runs alone and is started and stopped by others.
+    #[error("node {0} is a process of its own; who started it takes it offline and online")]
+    NotHere(NodeId),
+}
+
+/// What a scenario moves in a trial.
+pub trait Levers: std::fmt::Debug + Send + Sync {
+    /// Sets the clock of all nodes, after what was under way is finished at the old time.
+    ///
+    /// # Errors
+    /// A time before the one set last, or a node that does not obey.
+    fn set_clock(&self, now: Timestamp) -> Result<(), TrialError>;
+
+    /// Lets time pass as it is, and says what was reached.
+    ///
+    /// # Errors
+    /// A node that does not answer.
+    fn settle(&self) -> Result<TrialSettledBody, TrialError>;
+
+    /// Takes a node off the bus and closes its stores.
+    ///
+    /// # Errors
+    /// There is no such node.
+    fn offline(&self, node: &NodeId) -> Result<(), TrialError>;
+
+    /// Brings a node back.
+    ///
+    /// # Errors
+    /// There is no such node, or it does not start.
+    fn online(&self, node: &NodeId) -> Result<(), TrialError>;
+
+    /// Cuts the bus of a node that goes on serving its own departments, or joins it again.
+    ///
+    /// # Errors
+    /// There is no such node.
+    fn cut(&self, node: &NodeId, cut: bool) -> Result<(), TrialError>;
 }
 
 /// A node of a trial, running or offline.
@@ -152,15 +204,25 @@ impl Trial {
         &self.clock
     }
 
-    /// Sets the clock of all nodes; they notice at once.
-    ///
-    /// What was under way is finished at the old time first: an arrival that is only noticed after the step would carry the new date.
-    ///
-    /// # Errors
-    /// A time before the one set last, or a file that cannot be written.
-    pub fn set_clock(&self, now: Timestamp) -> Result<(), ClockError> {
+    /// Stops every node.
+    pub fn stop(&self) {
+        for node in self.nodes().keys() {
+            if let Err(error) = self.offline(node) {
+                tracing::error!(%node, %error, "not stopped");
+            }
+        }
+    }
+}
+
+impl Levers for Trial {
+    fn set_clock(&self, now: Timestamp) -> Result<(), TrialError> {
         let places = self.places();
-        let nodes: Vec<&Node> = places.values().filter_map(|place| place.node.as_ref()).collect();
+        let nodes: Vec<&Shared> = places
+            .values()
+            .filter_map(|place| place.node.as_ref())
+            .map(|node| node.shared().as_ref())
+            .collect();
+        // An arrival that is only noticed after the step would carry the new date.
         settle(&nodes);
         self.clock.set(now)?;
         for node in nodes {
@@ -169,11 +231,15 @@ impl Trial {
         Ok(())
     }
 
-    /// Takes a node off the bus and closes its stores; does nothing when it is offline already.
-    ///
-    /// # Errors
-    /// There is no such node.
-    pub fn offline(&self, node: &NodeId) -> Result<(), TrialError> {
+    fn settle(&self) -> Result<TrialSettledBody, TrialError> {
+        let places = self.places();
+        let running = places.values().filter_map(|place| place.node.as_ref());
+        let nodes: Vec<&Shared> = running.map(|node| node.shared().as_ref()).collect();
+        let reached = settle(&nodes);
+        Ok(settled(&reached))
+    }
+
+    fn offline(&self, node: &NodeId) -> Result<(), TrialError> {
         let running = {
             let mut places = self.places();
             let place = places
@@ -190,11 +256,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Opens the stores of a node again and joins it to the bus; does nothing when it runs.
-    ///
-    /// # Errors
-    /// There is no such node, or it does not start.
-    pub fn online(&self, node: &NodeId) -> Result<(), TrialError> {
+    fn online(&self, node: &NodeId) -> Result<(), TrialError> {
         let mut places = self.places();
         let place = places
             .get_mut(node)
@@ -203,7 +265,7 @@ impl Trial {
             return Ok(());
         }
         self.net.mend(node);
-        let join = |inbox| self.net.join(node, inbox);
+        let join = |inbox, _| Ok(self.net.join(node, inbox));
         let running =
             Node::start(&place.settings, self.clock.clone(), join).map_err(|source| TrialError::Start {
                 node: node.clone(),
@@ -215,11 +277,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Cuts the bus of a node that goes on serving its own departments, or joins it again.
-    ///
-    /// # Errors
-    /// There is no such node.
-    pub fn cut(&self, node: &NodeId, cut: bool) -> Result<(), TrialError> {
+    fn cut(&self, node: &NodeId, cut: bool) -> Result<(), TrialError> {
         if !self.places().contains_key(node) {
             return Err(TrialError::NoNode(node.clone()));
         }
@@ -231,29 +289,35 @@ impl Trial {
         tracing::info!(%node, cut, "bus");
         Ok(())
     }
-
-    /// Stops every node.
-    pub fn stop(&self) {
-        for node in self.nodes().keys() {
-            if let Err(error) = self.offline(node) {
-                tracing::error!(%node, %error, "not stopped");
-            }
-        }
-    }
 }
 
-/// Waits until nothing moves between nodes any more.
-fn settle(nodes: &[&Node]) {
+/// Waits until nothing moves in these nodes any more; returns where they stand.
+fn settle(nodes: &[&Shared]) -> Vec<Option<Reached>> {
     let mut before: Vec<Option<Reached>> = Vec::new();
     for _ in 0..SETTLE_ROUNDS_MAX {
         let reached: Vec<Option<Reached>> = nodes.iter().map(|node| node.settle()).collect();
         let is_busy = reached.iter().flatten().any(|reached| reached.is_busy);
         if !is_busy && reached == before {
-            return;
+            return reached;
         }
         before = reached;
     }
     tracing::warn!("the nodes of the trial still move while its clock is set");
+    before
+}
+
+fn settled(reached: &[Option<Reached>]) -> TrialSettledBody {
+    let heads: std::collections::BTreeSet<String> = reached
+        .iter()
+        .flatten()
+        .map(|reached| reached.heads.to_hex())
+        .collect();
+    TrialSettledBody {
+        heads: heads.into_iter().collect::<Vec<String>>().join(","),
+        busy: reached
+            .iter()
+            .any(|reached| reached.is_none_or(|reached| reached.is_busy)),
+    }
 }
 
 fn config_files(folder: &Path) -> Result<Vec<PathBuf>, TrialError> {

@@ -138,6 +138,20 @@ fn checker(folder: &Path) -> PathBuf {
 }
 
 #[test]
+fn the_demonstration_ends_well_with_a_process_per_node_and_a_nats_server() {
+    let played = Command::new(root().join("scripts/demo"))
+        .args(["--once", "--nats", "--lang", "en", "--port", "17321"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(played.status.success(), "{}", told(&played));
+    let text = String::from_utf8(played.stdout).unwrap();
+    for part in ["nats-server 2.", "3 nodes hold the same logs and states"] {
+        assert!(text.contains(part), "no {part} in:\n{text}");
+    }
+}
+
+#[test]
 fn the_demonstration_ends_well_and_its_logs_convince_strangers() {
     let home = tempfile::tempdir().unwrap();
     let kept = home.path().join("kept");

@@ -1,4 +1,5 @@
-//! A trial over HTTP: `tally-node trial DIR` in another process.
+//! A trial over HTTP: `tally-node trial DIR` in another process. Its clock and its nodes are moved at the address in `DIR/lever`, where
+//! each node is a process of its own, and at any node where all of them are one process.
 //!
 //! The trial's clock stands still between the steps. Every request to set it, also to the time it has, makes the nodes look
 //! around at once; that is how arrivals are stated before the clock moves on.
@@ -42,6 +43,7 @@ pub struct Trial<'a> {
     hosts: BTreeMap<DepartmentId, NodeId>,
     registrar: DepartmentId,
     now: Timestamp,
+    lever: Option<NodeClient>,
     show: ShowView<'a>,
 }
 
@@ -79,6 +81,12 @@ impl<'a> Trial<'a> {
             .iter()
             .map(|record| (record.id.clone(), record.node.clone()))
             .collect();
+        let lever = folder.join("lever");
+        let lever = match std::fs::read_to_string(&lever) {
+            Ok(address) => Some(NodeClient::new(&format!("http://{}", address.trim_end()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(TargetError::Lacking(format!("{}: {error}", lever.display()))),
+        };
         Ok(Self {
             nodes,
             federation: registry.federation().clone(),
@@ -87,6 +95,7 @@ impl<'a> Trial<'a> {
             cut: BTreeSet::new(),
             registrar: genesis.registrar.clone(),
             now: genesis.created,
+            lever,
             show,
         })
     }
@@ -136,9 +145,11 @@ impl<'a> Trial<'a> {
     }
 
     fn lever(&self) -> Result<(&NodeId, &NodeClient), TargetError> {
-        self.nodes
+        let (id, first) = self
+            .nodes
             .first_key_value()
-            .ok_or_else(|| TargetError::Lacking("the trial has no node".to_owned()))
+            .ok_or_else(|| TargetError::Lacking("the trial has no node".to_owned()))?;
+        Ok((id, self.lever.as_ref().unwrap_or(first)))
     }
 
     fn turn_clock(&self, now: Timestamp) -> Result<(), TargetError> {

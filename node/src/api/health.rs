@@ -18,7 +18,8 @@ pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, Json<ReadyBody
             let health = node.health();
             ReadyBody {
                 ready: health.reasons.is_empty(),
-                reasons: health.reasons,
+                // A bus that does not work stops no writes: it is shown beside what does.
+                reasons: health.reasons.into_iter().chain(health.bus).collect(),
                 alarms: health.alarms.into_iter().collect(),
             }
         }

@@ -19,7 +19,7 @@ mod watch;
 pub use error::ApiError;
 
 use crate::runtime::Shared;
-use crate::trial::Trial;
+use crate::trial::Levers;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -66,8 +66,8 @@ impl Slot {
 pub struct Api {
     /// The node.
     pub slot: Slot,
-    /// The trial that the node belongs to, if it does.
-    pub trial: Option<Arc<Trial>>,
+    /// What moves the trial that the node belongs to, if it does.
+    pub trial: Option<Arc<dyn Levers>>,
 }
 
 /// Makes the router of a node.
@@ -123,6 +123,7 @@ pub fn router(api: Api) -> Router {
         .route(path::HEALTH, get(health::health))
         .route(path::READY, get(health::ready))
         .route(path::TRIAL_CLOCK, post(trial::clock))
+        .route(path::TRIAL_SETTLE, post(trial::settle))
         .route(path::TRIAL_NODE, post(trial::node))
         .fallback(|| async {
             ApiError::not_found("path", "there is nothing at this path; see schemas/spec/api.md")

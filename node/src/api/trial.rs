@@ -4,18 +4,18 @@ use super::submit::{read_json, taken};
 use super::{Api, ApiError, blocking};
 use crate::clock::ClockError;
 use crate::runtime::describe;
-use crate::trial::{Trial, TrialError};
+use crate::trial::{Levers, TrialError};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tally_schemas::api::{BODY_BYTES_MAX, TrialClockBody};
+use tally_schemas::api::{BODY_BYTES_MAX, TrialClockBody, TrialSettledBody};
 use tally_schemas::id::NodeId;
 use tally_schemas::time::Timestamp;
 
-fn admitted(api: &Api, from: SocketAddr) -> Result<Arc<Trial>, ApiError> {
+fn admitted(api: &Api, from: SocketAddr) -> Result<Arc<dyn Levers>, ApiError> {
     if !from.ip().is_loopback() {
         return Err(ApiError::forbidden(
             "loopback",
@@ -37,13 +37,29 @@ pub(super) async fn clock(
     let asked: TrialClockBody = read_json(&taken(body, BODY_BYTES_MAX)?)?;
     let now = Timestamp::parse(&asked.now)?;
     blocking(move || {
-        trial.set_clock(now).map_err(|error| match error {
-            ClockError::Back { .. } | ClockError::NoTrial => ApiError::refused("clock", error.to_string()),
-            _ => ApiError::failed(describe(&error)),
-        })?;
+        trial.set_clock(now).map_err(told)?;
         Ok(Json(TrialClockBody { now: now.to_string() }))
     })
     .await
+}
+
+/// `POST /v1/trial/settle`.
+pub(super) async fn settle(
+    State(api): State<Api>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+) -> Result<Json<TrialSettledBody>, ApiError> {
+    let trial = admitted(&api, from)?;
+    blocking(move || trial.settle().map(Json).map_err(told)).await
+}
+
+fn told(error: TrialError) -> ApiError {
+    match error {
+        TrialError::Clock(clock @ (ClockError::Back { .. } | ClockError::NoTrial)) => {
+            ApiError::refused("clock", clock.to_string())
+        }
+        TrialError::NoNode(_) => ApiError::not_found("node", error.to_string()),
+        other => ApiError::failed(describe(&other)),
+    }
 }
 
 /// `POST /v1/trial/nodes/{node}/{state}`.
@@ -67,10 +83,7 @@ pub(super) async fn node(
                 ));
             }
         };
-        outcome.map_err(|error| match error {
-            TrialError::NoNode(_) => ApiError::not_found("node", error.to_string()),
-            other => ApiError::failed(describe(&other)),
-        })?;
+        outcome.map_err(told)?;
         Ok(Json(serde_json::json!({"node": node.as_str(), "state": state})))
     })
     .await

@@ -1,6 +1,6 @@
 //! A bus inside one process: for trials and tests. Nodes can be cut off and joined again.
 
-use super::{Bus, Inbound, Inbox, OnAnswer};
+use super::{Answering, Bus, Inbound, Inbox, OnAnswer, Publication};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tally_schemas::id::NodeId;
@@ -76,7 +76,7 @@ impl Drop for EmbeddedBus {
 }
 
 impl Bus for EmbeddedBus {
-    fn publish(&self, frame: Arc<[u8]>) {
+    fn publish(&self, publication: Publication) {
         let targets: Vec<Inbox> = {
             let wires = self.net.wires();
             if wires.cut.contains(&self.node) {
@@ -89,7 +89,11 @@ impl Bus for EmbeddedBus {
                 .collect()
         };
         for inbox in targets {
-            inbox(Inbound::Frame(frame.clone()));
+            // Without room it is lost; whoever misses it asks.
+            let _taken = inbox(Inbound::Frame {
+                bytes: publication.bytes.clone(),
+                done: None,
+            });
         }
     }
 
@@ -103,20 +107,23 @@ impl Bus for EmbeddedBus {
         };
         let Some(inbox) = target else { return false };
         let (net, from, to) = (self.net.clone(), self.node.clone(), node.clone());
-        let answer: OnAnswer = Box::new(move |bytes| {
+        let answer: Answering = Box::new(move |bytes| {
             let cut = {
                 let wires = net.wires();
                 wires.cut.contains(&from) || wires.cut.contains(&to)
             };
             if !cut {
-                answer(bytes);
+                answer(Some(bytes));
             }
         });
         inbox(Inbound::Question {
             bytes: question,
             answer,
-        });
-        true
+        })
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -124,6 +131,7 @@ impl Bus for EmbeddedBus {
 mod tests {
     use super::*;
     use std::sync::mpsc;
+    use tally_schemas::id::Origin;
 
     fn node(name: &str) -> NodeId {
         NodeId::parse(name).unwrap()
@@ -131,11 +139,23 @@ mod tests {
 
     fn place(net: &EmbeddedNet, name: &str) -> (EmbeddedBus, mpsc::Receiver<Vec<u8>>) {
         let (sender, receiver) = mpsc::channel();
-        let inbox: Inbox = Arc::new(move |inbound| match inbound {
-            Inbound::Frame(frame) => sender.send(frame.to_vec()).unwrap(),
-            Inbound::Question { bytes, answer } => answer([&bytes[..], b"!"].concat()),
+        let inbox: Inbox = Arc::new(move |inbound| {
+            match inbound {
+                Inbound::Frame { bytes, .. } => sender.send(bytes.to_vec()).unwrap(),
+                Inbound::Question { bytes, answer } => answer([&bytes[..], b"!"].concat()),
+                Inbound::Trouble(text) => panic!("{text}"),
+            }
+            true
         });
         (net.join(&node(name), inbox), receiver)
+    }
+
+    fn frame(bytes: &[u8]) -> Publication {
+        Publication {
+            origin: Origin::parse("xian-0123456789abcdef/housing/1").unwrap(),
+            has_entries: true,
+            bytes: Arc::from(bytes),
+        }
     }
 
     fn asked(bus: &EmbeddedBus, to: &str) -> Option<Vec<u8>> {
@@ -143,7 +163,7 @@ mod tests {
         bus.ask(
             &node(to),
             b"who".to_vec(),
-            Box::new(move |bytes| sender.send(bytes).unwrap()),
+            Box::new(move |bytes| sender.send(bytes.unwrap()).unwrap()),
         );
         receiver.try_recv().ok()
     }
@@ -154,7 +174,7 @@ mod tests {
         let (a, from_a) = place(&net, "a");
         let (_b, from_b) = place(&net, "b");
         let (_c, from_c) = place(&net, "c");
-        a.publish(Arc::from(&b"x"[..]));
+        a.publish(frame(b"x"));
         assert_eq!(
             (from_b.try_recv(), from_c.try_recv()),
             (Ok(b"x".to_vec()), Ok(b"x".to_vec()))
@@ -170,14 +190,14 @@ mod tests {
         let (a, _) = place(&net, "a");
         let (b, from_b) = place(&net, "b");
         net.cut(&node("b"));
-        a.publish(Arc::from(&b"x"[..]));
+        a.publish(frame(b"x"));
         assert!(from_b.try_recv().is_err());
         assert_eq!((asked(&a, "b"), asked(&b, "a")), (None, None));
         net.mend(&node("b"));
         assert!(asked(&a, "b").is_some());
         let (_again, from_again) = place(&net, "b");
         drop(b);
-        a.publish(Arc::from(&b"y"[..]));
+        a.publish(frame(b"y"));
         assert_eq!(
             from_again.try_recv(),
             Ok(b"y".to_vec()),

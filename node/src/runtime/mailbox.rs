@@ -1,10 +1,10 @@
 //! What reaches the task that owns the replica, and how much of it may wait.
 
-use crate::bus::OnAnswer;
+use crate::bus::{Answering, OnDone};
 use crate::drafts::{BoxAnswer, BoxRequest, DraftError};
 use crate::store::Part;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use tally_ledger::replica::{CheckResult, Recorded, Refusal};
@@ -65,15 +65,22 @@ pub(crate) enum Message {
         request: Box<BoxRequest>,
         answer: oneshot::Sender<Result<BoxAnswer, DraftError>>,
     },
-    Frame(Arc<[u8]>),
+    Frame {
+        bytes: Arc<[u8]>,
+        /// What the bus waits for until the frame is durable or of no use.
+        done: Option<OnDone>,
+    },
     Question {
         bytes: Vec<u8>,
-        answer: OnAnswer,
+        answer: Answering,
     },
     Answered {
         asked: Asked,
-        bytes: Vec<u8>,
+        /// None when the peer does not listen.
+        bytes: Option<Vec<u8>>,
     },
+    /// Something about the bus that the operator must see.
+    Trouble(String),
     Verified(Vec<CheckResult>),
     /// The clock was set.
     Wake,
@@ -87,6 +94,7 @@ pub(crate) enum Message {
 pub(crate) struct Mailbox {
     sender: Sender<Message>,
     waiting: Arc<AtomicUsize>,
+    serving: Arc<AtomicBool>,
 }
 
 /// The receiving side.
@@ -103,13 +111,29 @@ pub(crate) fn mailbox() -> (Mailbox, Letters) {
         receiver,
         waiting: waiting.clone(),
     };
-    (Mailbox { sender, waiting }, letters)
+    let serving = Arc::new(AtomicBool::new(false));
+    let mailbox = Mailbox {
+        sender,
+        waiting,
+        serving,
+    };
+    (mailbox, letters)
 }
 
 impl Mailbox {
     /// Delivers a message from outside; says whether there was room for it.
     pub(crate) fn offer(&self, message: Message) -> bool {
         self.waiting.load(Ordering::Relaxed) < WAITING_MAX && self.push(message)
+    }
+
+    /// Says from now on that frames of others are of use.
+    pub(crate) fn set_serving(&self) {
+        self.serving.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether frames of others are of use: not before what the disk holds is restored.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
     }
 
     /// Returns how many messages wait.

@@ -5,7 +5,7 @@ use super::parts::PartsWatch;
 use super::shared::{Change, Shared, locked};
 use super::submission::stopping;
 use super::verify::Workers;
-use crate::bus::{Bus, OnAnswer};
+use crate::bus::{Answering, Bus, OnAnswer, OnDone, Publication};
 use crate::drafts::{Around, BoxAnswer, BoxRequest, DraftError, DraftsBox};
 use crate::keyring::Keyring;
 use crate::store::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, DataDir, LocalRecord, LogFiles, Part, StoreError};
@@ -68,6 +68,7 @@ pub(super) struct Owner {
     last_tick: Instant,
     last_heads: Instant,
     store_failure: Option<String>,
+    done: Vec<OnDone>,
     /// Peers that did not yet say what they know of an own log.
     pub(super) own_heads_missing: BTreeSet<(NodeId, Origin)>,
 }
@@ -115,6 +116,7 @@ impl Owner {
             last_tick: now,
             last_heads: now,
             store_failure: None,
+            done: Vec::new(),
             own_heads_missing: BTreeSet::new(),
         }
     }
@@ -122,6 +124,7 @@ impl Owner {
     /// Serves until told to stop. The node has been started, its tails are signed.
     pub(super) fn serve(&mut self) {
         self.is_ready = true;
+        self.shared.mailbox.set_serving();
         self.report_health();
         self.ask_for_heads_of_all();
         let mut stop = Next::Go;
@@ -201,6 +204,12 @@ impl Owner {
         if !inputs.is_empty() {
             self.cycle(reading.now, inputs);
         }
+        // What a frame brought is durable now; after a failure of the store the bus keeps it for the next start.
+        for done in std::mem::take(&mut self.done) {
+            if self.store_failure.is_none() {
+                done();
+            }
+        }
         for answer in settling {
             let heads = self
                 .shared
@@ -241,9 +250,17 @@ impl Owner {
                 let result = self.handle_drafts(*request);
                 let _gone = answer.send(result);
             }
-            Message::Frame(bytes) => self.take_frame(&bytes, inputs),
+            Message::Frame { bytes, done } => {
+                self.take_frame(&bytes, inputs);
+                self.done.extend(done);
+            }
             Message::Question { bytes, answer } => self.answer(&bytes, answer),
-            Message::Answered { asked, bytes } => self.take_answer(&asked, &bytes, inputs),
+            Message::Answered {
+                asked,
+                bytes: Some(bytes),
+            } => self.take_answer(&asked, &bytes, inputs),
+            Message::Answered { asked, bytes: None } => self.ask_another(&asked),
+            Message::Trouble(text) => self.shared.alarm(&text),
             Message::Verified(results) => {
                 self.unchecked_jobs = self.unchecked_jobs.saturating_sub(results.len());
                 inputs.push(Input::Verified(results));
@@ -326,9 +343,6 @@ impl Owner {
     }
 
     fn take_answer(&mut self, asked: &Asked, bytes: &[u8], inputs: &mut Vec<Input>) {
-        if let Asked::Range(origin) = asked {
-            self.ranges.remove(origin);
-        }
         if let Asked::OwnHead(node, origin) = asked {
             self.own_heads_missing.remove(&(node.clone(), origin.clone()));
         }
@@ -341,7 +355,11 @@ impl Owner {
             }
         };
         match (asked, answer) {
+            (Asked::Range(_), Answer::Nothing) => self.ask_another(asked),
             (Asked::Range(_) | Asked::Heads | Asked::OwnHead(..), Answer::Frames(frames)) => {
+                if let Asked::Range(origin) = asked {
+                    self.ranges.remove(origin);
+                }
                 for frame in frames {
                     self.take_frame(&frame, inputs);
                 }
@@ -388,7 +406,11 @@ impl Owner {
                         }
                     }
                     Output::Publish(frame) => match frame.encode() {
-                        Ok(bytes) => self.bus.publish(Arc::from(bytes)),
+                        Ok(bytes) => self.bus.publish(Publication {
+                            has_entries: !frame.entries.is_empty(),
+                            origin: frame.origin,
+                            bytes: Arc::from(bytes),
+                        }),
                         Err(error) => shared.alarm(&format!("a frame could not be written: {error}")),
                     },
                     Output::Want { origin, start } => self.want(&replica, &origin, start),
@@ -580,17 +602,27 @@ impl Owner {
             Some((_, _, attempt)) => attempt + 1,
             None => 0,
         };
+        self.ask_range(replica, origin, start, attempt);
+    }
+
+    /// Lists the nodes that may hold a log: its host, then the others.
+    fn holders(&self, replica: &Replica, origin: &Origin) -> Vec<NodeId> {
         let registry = replica.world().registry();
         let host = registry
             .department(&origin.department, registry.newest().version)
             .map(|record| record.node.clone());
-        let mut targets: Vec<NodeId> = host
+        let mut holders: Vec<NodeId> = host
             .into_iter()
             .chain(self.peers.iter().cloned())
             .filter(|node| *node != self.shared.node)
             .collect();
         let mut seen = BTreeSet::new();
-        targets.retain(|node| seen.insert(node.clone()));
+        holders.retain(|node| seen.insert(node.clone()));
+        holders
+    }
+
+    fn ask_range(&mut self, replica: &Replica, origin: &Origin, start: u64, attempt: usize) {
+        let targets = self.holders(replica, origin);
         if targets.is_empty() {
             return;
         }
@@ -606,6 +638,21 @@ impl Owner {
                 return;
             }
         }
+    }
+
+    /// Asks the next node for a range when the one asked does not listen or has nothing; each is asked once in a round.
+    fn ask_another(&mut self, asked: &Asked) {
+        let Asked::Range(origin) = asked else { return };
+        let Some((start, _, attempt)) = self.ranges.get(origin).copied() else {
+            return;
+        };
+        let shared = self.shared.clone();
+        shared.view(|replica| {
+            let count = self.holders(replica, origin).len().max(1);
+            if (attempt + 1) % count != 0 {
+                self.ask_range(replica, origin, start, attempt + 1);
+            }
+        });
     }
 
     pub(super) fn ask(&self, node: &NodeId, question: &Question, asked: Asked) -> bool {
@@ -637,7 +684,7 @@ impl Owner {
     }
 
     /// Answers a question of another node.
-    fn answer(&self, bytes: &[u8], answer: OnAnswer) {
+    fn answer(&self, bytes: &[u8], answer: Answering) {
         let reply = match Question::decode(bytes) {
             Ok(Question::Range { origin, start }) => self.answer_range(&origin, start),
             Ok(Question::Heads) => self.answer_heads(),
@@ -721,6 +768,7 @@ impl Owner {
         });
         reasons.extend(self.shared.clock.read().doubt);
         self.shared.set_reasons(reasons);
+        self.shared.set_bus_troubles(self.bus.troubles());
     }
 }
 

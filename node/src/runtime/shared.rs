@@ -3,12 +3,13 @@
 //! The owner holds the replica for writing from the moment it hands inputs in until everything that came out is durable, so a
 //! reader never sees what a crash could take back.
 
-use super::mailbox::{Mailbox, Message, Submission};
+use super::mailbox::{Mailbox, Message, Reached, Submission};
 use crate::clock::Clock;
 use crate::drafts::{BoxAnswer, BoxRequest, DraftError};
 use crate::store::{LogFiles, OwnStore, Parts, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 use tally_ledger::crypto::{DomainTag, tagged_hash};
 use tally_ledger::replica::Replica;
 use tally_ledger::world::World;
@@ -18,6 +19,8 @@ use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId, Origin};
 use tally_schemas::tile::ExportPath;
 use tokio::sync::{broadcast, oneshot};
 
+/// How long a node is given to answer where it stands.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 /// How many alarms are remembered for the operator.
 const ALARMS_MAX: usize = 50;
 /// How many lists of heads are remembered by their digest.
@@ -116,6 +119,8 @@ pub enum Change {
 pub struct Health {
     /// Why not; empty when it does.
     pub reasons: Vec<String>,
+    /// What keeps the bus from its work; own acts are recorded all the same.
+    pub bus: Vec<String>,
     /// What the operator must see besides, newest last.
     pub alarms: VecDeque<String>,
 }
@@ -162,6 +167,7 @@ impl Shared {
     ) -> Self {
         let health = Health {
             reasons: vec!["starting".to_owned()],
+            bus: Vec::new(),
             alarms: VecDeque::new(),
         };
         Self {
@@ -191,6 +197,10 @@ impl Shared {
 
     pub(crate) fn set_reasons(&self, reasons: Vec<String>) {
         locked(&self.health).reasons = reasons;
+    }
+
+    pub(crate) fn set_bus_troubles(&self, troubles: Vec<String>) {
+        locked(&self.health).bus = troubles;
     }
 
     pub(crate) fn alarm(&self, text: &str) {
@@ -295,6 +305,18 @@ impl Shared {
             .iter()
             .find(|info| info.audience.includes(reader))
             .map(|info| info.media_type.clone())
+    }
+
+    /// Tells the node that its clock was set.
+    pub(crate) fn wake(&self) {
+        self.mailbox.push(Message::Wake);
+    }
+
+    /// Lets time pass as it is, and returns where the node stands then; none when it does not answer.
+    pub(crate) fn settle(&self) -> Option<Reached> {
+        let (answer, receiver) = std::sync::mpsc::channel();
+        self.mailbox.push(Message::Settle(answer));
+        receiver.recv_timeout(SETTLE_MAX).ok()
     }
 
     /// Hands a submission to the owner; `None` when too much waits already.

@@ -1,12 +1,13 @@
 //! Starting a node: open and cross-check the stores, feed what they hold to the replica, ask peers, sign, serve; and stopping it.
 
-use super::mailbox::{Asked, Mailbox, Message, Reached, mailbox};
+use super::mailbox::{Asked, Mailbox, Message, mailbox};
 use super::owner::{Next, Owner, describe};
 use super::shared::{Shared, Stores, locked};
 use super::verify::Workers;
+use crate::bus::nats::{self, UserError};
 use crate::bus::{Bus, Inbound, Inbox};
 use crate::clock::{Clock, ClockError};
-use crate::config::Settings;
+use crate::config::{BusSettings, Settings};
 use crate::drafts::DraftsBox;
 use crate::keyring::{Keyring, KeyringError, first_origin};
 use crate::store::{DataDir, LogFiles, OwnStore, Parts, StoreError};
@@ -23,8 +24,8 @@ use tally_schemas::id::{DepartmentId, NodeId, Origin};
 use tally_schemas::limits::{BATCH_MAX, GENESIS_BYTES_MAX};
 use tally_schemas::question::Question;
 
-/// How long a node is given to answer where it stands.
-const SETTLE_MAX: Duration = Duration::from_secs(5);
+/// How often peers that did not answer are asked for the own logs again.
+const ASK_OWN_HEADS_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,9 @@ pub enum StartError {
     /// The configuration and the genesis contradict each other.
     #[error("{0}")]
     Contradiction(String),
+    /// The node cannot say to the servers of the bus who it is.
+    #[error("the bus cannot be used")]
+    Bus(#[from] UserError),
     /// The operating system gave no thread.
     #[error("the operating system gave no thread")]
     Thread(#[source] std::io::Error),
@@ -154,6 +158,9 @@ fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
             _ => {}
         }
     }
+    if let BusSettings::Nats(servers) = &settings.bus {
+        nats::check(servers, registry.federation(), &settings.node)?;
+    }
     let peers = founding
         .nodes
         .iter()
@@ -169,14 +176,15 @@ fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
 }
 
 impl Node {
-    /// Starts a node; it joins the bus through `join`. It takes writes once everything it holds is resolved.
+    /// Starts a node; it joins the bus through `join`, which is told the logs that the node writes. It takes writes once everything
+    /// it holds is resolved.
     ///
     /// # Errors
     /// Configuration, genesis, keys or stores that do not fit; nothing was signed then.
     pub fn start<B: Bus + 'static>(
         settings: &Settings,
         clock: Clock,
-        join: impl FnOnce(Inbox) -> B,
+        join: impl FnOnce(Inbox, Vec<Origin>) -> Result<B, UserError>,
     ) -> Result<Self, StartError> {
         let Prepared {
             genesis,
@@ -188,8 +196,10 @@ impl Node {
         let mut stores = Stores::default();
         let mut kept = Vec::new();
         let mut boxes = BTreeMap::new();
+        let mut own = Vec::new();
         for department in keyring.logs.keys() {
             let origin = first_origin(registry.federation(), department);
+            own.push(origin.clone());
             let (store, log) = open_own(&data, &origin)?;
             boxes.insert(department.clone(), DraftsBox::load(store.log.as_ref())?);
             if let Some((damage, place)) = &store.set_aside {
@@ -216,7 +226,7 @@ impl Node {
             mailbox.clone(),
         ));
         let workers = Workers::start(&mailbox).map_err(StartError::Thread)?;
-        let bus = join(inbox(mailbox.clone()));
+        let bus = join(inbox(mailbox.clone()), own)?;
         let owner = Owner::new(
             shared.clone(),
             letters,
@@ -242,18 +252,6 @@ impl Node {
     /// Returns the side that handlers read.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-
-    /// Tells the node that its clock was set.
-    pub fn wake(&self) {
-        self.mailbox.push(Message::Wake);
-    }
-
-    /// Lets time pass as it is, and returns where the node stands then; none when it does not answer.
-    pub(crate) fn settle(&self) -> Option<Reached> {
-        let (answer, receiver) = std::sync::mpsc::channel();
-        self.mailbox.push(Message::Settle(answer));
-        receiver.recv_timeout(SETTLE_MAX).ok()
     }
 
     /// Stops the node: what is under way is finished, everyone who waits gets an answer, the stores are closed.
@@ -285,14 +283,18 @@ impl std::fmt::Debug for Mailbox {
     }
 }
 
-/// Takes from the bus what there is room for; the bus may lose the rest.
+/// Takes from the bus what there is room for; the bus keeps the rest, or loses it.
 fn inbox(mailbox: Mailbox) -> Inbox {
     Arc::new(move |inbound| {
+        if matches!(inbound, Inbound::Frame { done: Some(_), .. }) && !mailbox.is_serving() {
+            return false;
+        }
         let message = match inbound {
-            Inbound::Frame(frame) => Message::Frame(frame),
+            Inbound::Frame { bytes, done } => Message::Frame { bytes, done },
             Inbound::Question { bytes, answer } => Message::Question { bytes, answer },
+            Inbound::Trouble(text) => Message::Trouble(text),
         };
-        let _lost = mailbox.offer(message);
+        mailbox.offer(message)
     })
 }
 
@@ -394,25 +396,38 @@ fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
     owner
         .shared
         .set_reasons(vec!["starting: peers are asked for the own logs".to_owned()]);
-    for (origin, size) in &own {
-        let question = Question::Range {
-            origin: origin.clone(),
-            start: *size,
-        };
-        for node in owner.peers.clone() {
-            if owner.ask(&node, &question, Asked::OwnHead(node.clone(), origin.clone())) {
-                owner.own_heads_missing.insert((node, origin.clone()));
-            }
-        }
-    }
+    ask_for_own_heads(owner, &own, true);
     let started = Instant::now();
+    let mut asked = started;
     while !owner.own_heads_missing.is_empty() && started.elapsed() < ask_peers {
+        if asked.elapsed() >= ASK_OWN_HEADS_AGAIN {
+            asked = Instant::now();
+            ask_for_own_heads(owner, &own, false);
+        }
         if owner.turn() == Next::Stop {
             return Next::Stop;
         }
     }
     sign_tails(owner);
     Next::Go
+}
+
+/// Asks all peers, or again those that did not answer yet: they may be starting too.
+fn ask_for_own_heads(owner: &mut Owner, own: &[(Origin, u64)], first: bool) {
+    for (origin, size) in own {
+        let question = Question::Range {
+            origin: origin.clone(),
+            start: *size,
+        };
+        for node in owner.peers.clone() {
+            let key = (node, origin.clone());
+            let is_due = first || owner.own_heads_missing.contains(&key);
+            let asked = Asked::OwnHead(key.0.clone(), origin.clone());
+            if is_due && owner.ask(&key.0, &question, asked) {
+                owner.own_heads_missing.insert(key);
+            }
+        }
+    }
 }
 
 fn restore(owner: &mut Owner, log: Kept) {

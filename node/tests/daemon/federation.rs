@@ -478,7 +478,7 @@ impl Federation {
         event_id(&event.to_text())
     }
 
-    fn enrol(&mut self, by: &str) {
+    pub(crate) fn enrol(&mut self, by: &str) {
         for (post, duty) in [("clerk", "handle"), ("head", "sharing-unit-head")] {
             let body =
                 format!(r#"{{"duties":["{duty}"],"nameEn":"{post}","nameZh":"{post}","post":"{post}"}}"#);

@@ -79,6 +79,8 @@ pub mod path {
     pub const READY: &str = "/readyz";
     /// Sets the clock of a trial (POST, loopback).
     pub const TRIAL_CLOCK: &str = "/v1/trial/clock";
+    /// Lets time pass as it is, and says what was reached.
+    pub const TRIAL_SETTLE: &str = "/v1/trial/settle";
     /// Takes a node of a trial off the bus and closes its stores (`offline`) or only cuts its bus (`cut`), or brings it back
     /// (`online`, `joined`) (POST, loopback).
     pub const TRIAL_NODE: &str = "/v1/trial/nodes/{node}/{state}";
@@ -623,6 +625,16 @@ pub struct ReadyBody {
 pub struct TrialClockBody {
     /// The time, `2026-01-05T01:00:00.000Z`; never before the one set last.
     pub now: String,
+}
+
+/// Where the nodes of a trial stand after time passed as it is (`POST /v1/trial/settle`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrialSettledBody {
+    /// The digest of the resolved heads of all logs: of one node, or all of them joined by commas where they differ.
+    pub heads: String,
+    /// Whether messages or signatures still wait.
+    pub busy: bool,
 }
 
 /// What a change tells watchers (`GET /v1/watch`: event `changed`).

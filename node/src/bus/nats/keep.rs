@@ -1,0 +1,170 @@
+//! Looks after the stream: creates or compares it, and sends what it lacks of the own logs.
+//!
+//! What a stream has lost is found by reading its last frame of each own log. The missing entries are asked from the own node, by
+//! the same question that others ask; so nothing leaves that they could not have had.
+
+use super::Link;
+use super::jetstream::{ServerError, ensure_stream, last_of};
+use super::troubles::Topic;
+use crate::bus::{Inbound, Publication};
+use async_nats::Client;
+use async_nats::connection::State;
+use std::sync::Arc;
+use std::time::Duration;
+use tally_schemas::frame::Frame;
+use tally_schemas::id::Origin;
+use tally_schemas::question::{ANSWER_BYTES_MAX, Answer, Question};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
+
+/// How often the own logs are compared with the stream without a reason.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How long is waited after a failure.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// The shortest time between two looks.
+const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(200);
+/// How long frames that were just sent may take to stand in the stream.
+const ON_THEIR_WAY: Duration = Duration::from_millis(500);
+/// How many entries of a log are sent again at most: the stream is a short history, others ask for the rest.
+const ENTRIES_AGAIN_MAX: u64 = 16_384;
+/// How long the own node may take to answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// Looks on every connection, from time to time, and whenever something was not acknowledged.
+pub(super) async fn run(link: &Link, client: &Client, again: &Sender<Publication>) {
+    loop {
+        if client.connection_state() == State::Connected {
+            check_server(link, client);
+            match look(link, client, again).await {
+                Ok(()) => {}
+                Err(error) => {
+                    link.stream_is_right.send_replace(false);
+                    link.trouble(Topic::Stream, &error.to_string());
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                    continue;
+                }
+            }
+        }
+        tokio::time::sleep(LOOK_AT_MOST_EVERY).await;
+        tokio::select! {
+            () = link.look.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+fn check_server(link: &Link, client: &Client) {
+    let max_payload = client.max_payload();
+    if max_payload < ANSWER_BYTES_MAX {
+        link.trouble(
+            Topic::Server,
+            &format!("the NATS server takes messages of {max_payload} bytes, {ANSWER_BYTES_MAX} are needed: raise its max_payload"),
+        );
+    }
+}
+
+async fn look(link: &Link, client: &Client, again: &Sender<Publication>) -> Result<(), ServerError> {
+    ensure_stream(client, &link.names).await?;
+    link.troubles.clear(Topic::Stream);
+    link.stream_is_right.send_replace(true);
+    let mut shorter = Vec::new();
+    for origin in &link.own {
+        // The size is read first: what is sent meanwhile must not look like a loss.
+        let Some(size) = own_size(link, origin).await else {
+            continue;
+        };
+        if end_in_stream(link, client, origin).await? < size {
+            shorter.push((origin, size));
+        }
+    }
+    if shorter.is_empty() {
+        return Ok(());
+    }
+    tokio::time::sleep(ON_THEIR_WAY).await;
+    for (origin, size) in shorter {
+        let end = end_in_stream(link, client, origin).await?;
+        if end < size {
+            tracing::info!(%origin, stream = end, log = size, "the stream ends before the own log; the rest is sent again");
+            let start = end.max(size.saturating_sub(ENTRIES_AGAIN_MAX));
+            send_again(link, again, origin, start, size).await;
+        }
+    }
+    Ok(())
+}
+
+async fn send_again(link: &Link, again: &Sender<Publication>, origin: &Origin, mut start: u64, size: u64) {
+    while start < size {
+        let Some(frame) = ask_self(link, origin, start).await else {
+            return;
+        };
+        let (end, bytes) = (frame.end(), frame.encode());
+        let Ok(bytes) = bytes else { return };
+        if frame.start != start || frame.entries.is_empty() {
+            return;
+        }
+        let publication = Publication {
+            origin: origin.clone(),
+            has_entries: true,
+            bytes: Arc::from(bytes),
+        };
+        if again.send(publication).await.is_err() {
+            return;
+        }
+        start = end;
+    }
+}
+
+/// Returns where the stream's last frame of an own log ends; one that ends beyond the log is handed in, because it may prove that
+/// the log was restored from an old copy.
+async fn end_in_stream(link: &Link, client: &Client, origin: &Origin) -> Result<u64, ServerError> {
+    let subject = link.names.log(origin);
+    let Some(bytes) = last_of(client, &link.names, &subject).await? else {
+        return Ok(0);
+    };
+    let Ok(frame) = Frame::decode(&bytes) else {
+        return Ok(0);
+    };
+    if frame.origin != *origin {
+        return Ok(0);
+    }
+    let size = own_size(link, origin).await;
+    if size.is_some_and(|size| size < frame.end()) {
+        // Without room it is handed in at the next look.
+        let _taken = (link.inbox)(Inbound::Frame {
+            bytes: Arc::from(bytes),
+            done: None,
+        });
+    }
+    Ok(frame.end())
+}
+
+/// Returns the size of an own log that its checkpoint covers.
+async fn own_size(link: &Link, origin: &Origin) -> Option<u64> {
+    // A question for what lies beyond is answered with the head.
+    let frame = ask_self(link, origin, i64::MAX.unsigned_abs()).await?;
+    Some(frame.start)
+}
+
+/// Asks the own node for a range, as others do.
+async fn ask_self(link: &Link, origin: &Origin, start: u64) -> Option<Frame> {
+    let question = Question::Range {
+        origin: origin.clone(),
+        start,
+    };
+    let (answer, answered) = oneshot::channel();
+    let asked = Inbound::Question {
+        bytes: question.encode().ok()?,
+        answer: Box::new(move |bytes| {
+            // Who asked may have given up.
+            let _told = answer.send(bytes);
+        }),
+    };
+    if !(link.inbox)(asked) {
+        return None;
+    }
+    let bytes = tokio::time::timeout(ANSWER_WAIT, answered).await.ok()?.ok()?;
+    match Answer::decode(&bytes) {
+        Ok(Answer::Frames(frames)) => Frame::decode(frames.first()?).ok(),
+        _ => None,
+    }
+}
