@@ -77,8 +77,8 @@ struct Link {
     look: Notify,
     /// Counts the connections made.
     connections: watch::Sender<u64>,
-    /// Whether the stream is as expected.
-    stream_is_right: watch::Sender<bool>,
+    /// Whether the stream is as expected, once that is known.
+    stream_is_right: watch::Sender<Option<bool>>,
     /// Whether questions of others reach this node.
     listens: watch::Sender<bool>,
 }
@@ -204,7 +204,7 @@ impl NatsBus {
             troubles: Troubles::default(),
             look: Notify::new(),
             connections: watch::channel(0).0,
-            stream_is_right: watch::channel(false).0,
+            stream_is_right: watch::channel(None).0,
             listens: watch::channel(false).0,
         });
         let (outgoing, waiting) = mpsc::channel(OUTGOING_MAX);
@@ -317,7 +317,7 @@ async fn live(
         };
         link.set_client(None);
         link.listens.send_replace(false);
-        link.stream_is_right.send_replace(false);
+        link.stream_is_right.send_replace(None);
         match ended {
             Some(Ok(())) => return,
             Some(Err(why)) => {

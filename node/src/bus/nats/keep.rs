@@ -37,8 +37,10 @@ pub(super) async fn run(link: &Link, client: &Client, again: &Sender<Publication
             check_server(link, client);
             match look(link, client, again).await {
                 Ok(()) => {}
+                // Whoever lost the connection meanwhile hears of that, and looks again.
+                Err(_) if client.connection_state() != State::Connected => {}
                 Err(error) => {
-                    link.stream_is_right.send_replace(false);
+                    link.stream_is_right.send_replace(Some(false));
                     link.trouble(Topic::Stream, &error.to_string());
                     tokio::time::sleep(AGAIN_AFTER).await;
                     continue;
@@ -66,7 +68,7 @@ fn check_server(link: &Link, client: &Client) {
 async fn look(link: &Link, client: &Client, again: &Sender<Publication>) -> Result<(), ServerError> {
     ensure_stream(client, &link.names).await?;
     link.troubles.clear(Topic::Stream);
-    link.stream_is_right.send_replace(true);
+    link.stream_is_right.send_replace(Some(true));
     let mut shorter = Vec::new();
     for origin in &link.own {
         // The size is read first: what is sent meanwhile must not look like a loss.

@@ -75,13 +75,21 @@ pub(super) async fn run(
     let mut acks = acks.map_err(|error| crate::runtime::describe(&error))?;
     let mut window = Window::default();
     let mut clock = tokio::time::interval(Duration::from_secs(1));
+    let mut stream = link.stream_is_right.subscribe();
     loop {
+        // Until the stream was looked at, what is to be sent waits.
+        let right = *stream.borrow_and_update();
+        let is_open = right.is_some() && window.has_room();
         let publication = tokio::select! {
-            publication = outgoing.recv(), if window.has_room() => match publication {
+            publication = outgoing.recv(), if is_open => match publication {
                 Some(publication) => publication,
                 None => return Ok(()),
             },
-            Some(publication) = again.recv(), if window.has_room() => publication,
+            Some(publication) = again.recv(), if is_open => publication,
+            changed = stream.changed() => {
+                if changed.is_err() { return Ok(()) }
+                continue;
+            }
             ack = acks.next() => {
                 let ack = ack.ok_or("the subscription to acknowledgements ended")?;
                 acknowledged(link, &mut window, &ack);
@@ -103,7 +111,7 @@ pub(super) async fn run(
             continue;
         }
         let bytes = publication.bytes.to_vec();
-        let sent = if publication.has_entries && *link.stream_is_right.borrow() {
+        let sent = if publication.has_entries && right == Some(true) {
             let subject = link.names.log(&publication.origin);
             let number = window.enter(&subject, bytes.len());
             client

@@ -4,6 +4,7 @@ use super::Link;
 use super::jetstream::{UNDONE_MAX, ensure_consumer};
 use super::troubles::Topic;
 use crate::bus::{Inbound, OnDone};
+use async_nats::connection::State;
 use async_nats::{Client, Message, Subscriber};
 use serde_json::json;
 use std::sync::Arc;
@@ -66,10 +67,16 @@ pub(super) async fn run(link: &Link, client: &Client) -> Result<(), String> {
         let mut right = link.stream_is_right.subscribe();
         let mut connections = link.connections.subscribe();
         loop {
-            if right.wait_for(|right| *right).await.is_err() {
+            if right.wait_for(|right| *right == Some(true)).await.is_err() {
                 return Ok(());
             }
-            if let Err(error) = ensure_consumer(client, &link.names).await {
+            let ensured = ensure_consumer(client, &link.names).await;
+            if client.connection_state() != State::Connected {
+                // The connection itself is what is wrong then.
+                tokio::time::sleep(ROOM_AFTER).await;
+                continue;
+            }
+            if let Err(error) = ensured {
                 link.trouble(Topic::Consumer, &error.to_string());
                 link.look.notify_one();
                 tokio::time::sleep(AGAIN_AFTER).await;
