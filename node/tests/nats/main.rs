@@ -18,6 +18,8 @@ mod federation;
 use cluster::{Cluster, copy};
 use federation::{APPLICATION, Federation};
 use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -283,6 +285,89 @@ fn a_user_that_the_server_does_not_know_is_named() {
     cluster.server.start();
     cluster.start(1);
     cluster.await_reason(1, "authorization violation");
+}
+
+/// Makes a certificate for this machine, signed by an authority or by itself.
+fn certify(folder: &Path, name: &str, by: Option<&str>) {
+    let file = |end: &str| folder.join(format!("{name}.{end}")).into_os_string();
+    let mut command = Command::new("openssl");
+    command
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ])
+        .args(["-days", "2", "-subj", &format!("/CN={name}"), "-keyout"])
+        .arg(file("key"))
+        .arg("-out")
+        .arg(file("pem"));
+    if let Some(by) = by {
+        let authority = |end: &str| folder.join(format!("{by}.{end}"));
+        command.arg("-CA").arg(authority("pem"));
+        command.arg("-CAkey").arg(authority("key"));
+        command.args(["-addext", "subjectAltName=IP:127.0.0.1"]);
+        command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    }
+    let output = command.output().expect("openssl is installed by scripts/tools");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn certificates_guard_the_connection_on_both_sides() {
+    let mut cluster = Cluster::found();
+    let keys = cluster.folder().join("keys");
+    for (name, by) in [
+        ("ca", None),
+        ("other", None),
+        ("server", Some("ca")),
+        ("n1", Some("ca")),
+        ("n2", Some("ca")),
+        ("n3", Some("other")),
+    ] {
+        certify(
+            &keys,
+            &format!("tls-{name}"),
+            by.map(|by| format!("tls-{by}")).as_deref(),
+        );
+    }
+    let place = |name: &str| keys.join(name).display().to_string();
+    let (certificate, key, authority) = (
+        place("tls-server.pem"),
+        place("tls-server.key"),
+        place("tls-ca.pem"),
+    );
+    cluster.configure(|text| {
+        format!("{text}tls {{ cert_file: {certificate:?}, key_file: {key:?}, ca_file: {authority:?}, verify: true }}\n")
+    });
+    for node in 1..=3 {
+        let path = cluster.folder().join(format!("nodes/n{node}.toml"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let table = format!(
+            "\n[bus.tls]\nca = \"../keys/tls-ca.pem\"\ncertificate = \"../keys/tls-n{node}.pem\"\nkey = \"../keys/tls-n{node}.key\"\n"
+        );
+        std::fs::write(&path, text + &table).unwrap();
+    }
+    cluster.server.start();
+    for node in 1..=3 {
+        cluster.start(node);
+    }
+    cluster.federation.enrol("housing");
+    cluster.await_equal(&[1, 2]);
+    assert_eq!(cluster.reasons(1), "");
+    cluster.await_reason(3, "no connection to the NATS servers");
+    // A node that trusts another authority does not speak to the server.
+    cluster.terminate(2);
+    std::fs::copy(keys.join("tls-other.pem"), keys.join("tls-ca.pem")).unwrap();
+    cluster.start(2);
+    cluster.await_reason(2, "no connection to the NATS servers");
 }
 
 #[test]
