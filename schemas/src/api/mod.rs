@@ -181,7 +181,7 @@ pub struct RefusalBody {
     pub code: String,
     /// What was wrong, in English.
     pub what: String,
-    /// What to do about it, in English: [`remedy`] of the code.
+    /// What to do about it, in English: [`remedy()`] of the code.
     #[serde(default)]
     pub hint: String,
     /// The provision, if it is a rule of the law.
