@@ -6,7 +6,7 @@ use tally_ledger::cases::{CaseState, Reversal};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, event_id, leaf_hash};
 use tally_ledger::merkle::Tree;
-use tally_ledger::replica::{Input, Output, Replica};
+use tally_ledger::replica::{Alarm, Input, Output, Replica};
 use tally_ledger::world::{Standing, World};
 use tally_schemas::entry::{Entry, EntryHeader, RegistryRef};
 use tally_schemas::event::{EventKind, Kind, Signer, SignerRole, Source};
@@ -591,4 +591,87 @@ fn a_clock_that_was_set_back_does_not_silence_a_node() {
     ));
     assert!(announced(replica.handle(at(start + 60_000), vec![Input::Tick])));
     assert!(!announced(replica.handle(at(start + 61_000), vec![Input::Tick])));
+}
+
+#[test]
+fn what_is_named_is_fetched_from_others_when_its_own_node_is_gone() {
+    let mut bench = Bench::new();
+    bench.enrol("housing");
+    bench.enrol("civil");
+    let known = bench.head("housing");
+    bench.append("civil", &Statement::Heads(vec![known.clone()]).to_text(), &[]);
+    // The log of housing never came; its node does not announce it any more.
+    let mut replica = bench.read(&["civil"]);
+    let outputs = replica.handle(at(bench.now_ms), vec![Input::Tick]);
+    let asked =
+        |output: &Output| matches!(output, Output::Want { origin, start: 0 } if *origin == known.origin);
+    assert!(outputs.iter().any(asked), "{outputs:?}");
+}
+
+#[test]
+fn a_registry_that_is_named_is_fetched_from_others_when_the_registrar_is_gone() {
+    let mut bench = Bench::new();
+    bench.enrol("housing");
+    bench.govern(vec![Change::RightGiven(role("housing", Role::Audit))], &[]);
+    bench.enrol("civil");
+    let mut replica = bench.read(&["housing", "civil"]);
+    let outputs = replica.handle(at(bench.now_ms), vec![Input::Tick]);
+    let registrar = bench.cast.origin(&department("gov-office"));
+    let asked = |output: &Output| matches!(output, Output::Want { origin, start: 0 } if *origin == registrar);
+    assert!(outputs.iter().any(asked), "{outputs:?}");
+}
+
+#[test]
+fn a_frame_with_entries_beyond_its_checkpoint_is_refused_at_once() {
+    let mut bench = Bench::new();
+    bench.enrol("housing");
+    let mut replica = bench.read(&["housing"]);
+    let origin = bench.cast.origin(&department("housing"));
+    let size = bench.head("housing").head.size;
+    let entries = bench.logs[&department("housing")][..2].to_vec();
+    let mut frame = replica.frame(&origin, 0, entries).unwrap();
+    frame.start = size + 7;
+    let outputs = replica.handle(at(bench.now_ms), vec![Input::Frame(frame)]);
+    let refused = |output: &Output| matches!(output, Output::Alarm(Alarm::FrameRefused { .. }));
+    assert!(outputs.iter().any(refused), "{outputs:?}");
+}
+
+#[test]
+fn a_fork_is_stated_only_where_nothing_is_missing_below() {
+    let mut bench = Bench::new();
+    bench.enrol("tax");
+    bench.govern(vec![Change::RightGiven(role("housing", Role::Audit))], &[]);
+    bench.enrol("civil");
+    // The own log names a registry that is not held here any more.
+    let mut replica = bench.read_as(&["tax", "civil"], BTreeSet::from([department("civil")]));
+    let size = bench.head("tax").head.size;
+    let key = SigningKey::from_seed(&bench.cast.member(&department("tax")).log_seed);
+    let other = TreeHead {
+        size,
+        root: Hash([7; 32]),
+    };
+    let origin = bench.cast.origin(&department("tax"));
+    let frame = tally_schemas::frame::Frame {
+        origin: origin.clone(),
+        start: size,
+        entries: Vec::new(),
+        consistency: Vec::new(),
+        checkpoint: sign_checkpoint(&origin, other, &key).to_bytes(),
+    };
+    let outputs = bench.drive(&mut replica, vec![Input::Frame(frame)]);
+    let of_fork = |output: &Output| matches!(output, Output::Alarm(Alarm::Fork { .. }));
+    assert!(outputs.iter().any(of_fork), "{outputs:?}");
+    let stated = |output: &Output| matches!(output, Output::Persist(batch) if batch.own);
+    let failed = |output: &Output| matches!(output, Output::Alarm(Alarm::FrameRefused { .. }));
+    assert!(!outputs.iter().any(|output| stated(output) || failed(output)));
+    // The registrar's log comes back, and the fork is stated.
+    let gov = department("gov-office");
+    let registrar = Input::Restored {
+        origin: bench.cast.origin(&gov),
+        entries: bench.logs[&gov].clone(),
+        checkpoint: Vec::new(),
+    };
+    bench.drive(&mut replica, vec![registrar]);
+    let outputs = bench.drive(&mut replica, vec![Input::Tick]);
+    assert!(outputs.iter().any(stated), "{outputs:?}");
 }

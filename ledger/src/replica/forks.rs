@@ -207,10 +207,7 @@ impl Replica {
             let Some(suspicion) = self.suspicions.get_mut(&number) else {
                 continue;
             };
-            let is_due = suspicion
-                .asked
-                .is_none_or(|asked| now.as_ms() - asked.as_ms() >= ASK_AGAIN_MS);
-            if !is_due {
+            if !super::statements::passed(suspicion.asked, now, ASK_AGAIN_MS) {
                 continue;
             }
             suspicion.asked = Some(now);

@@ -27,6 +27,14 @@ impl Replica {
         if self.forks(number, &checkpoint) {
             return;
         }
+        if frame.end() > checkpoint.head().size {
+            let (end, size) = (frame.end(), checkpoint.head().size);
+            self.refuse_frame(
+                &origin,
+                &format!("its entries end at {end}, beyond its checkpoint of {size}"),
+            );
+            return;
+        }
         let held = self.world.log_at(number).map_or(0, crate::world::Log::size);
         if self.hosted.contains(&origin.department) {
             if checkpoint.head().size > held {

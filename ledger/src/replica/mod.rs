@@ -26,6 +26,7 @@ use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Origin};
 use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, FRAME_BYTES_MAX};
+use tally_schemas::statement::Statement;
 use tally_schemas::time::Timestamp;
 
 /// The most frames kept ahead of a gap, per log.
@@ -90,6 +91,7 @@ pub struct Replica {
     checkpoints: BTreeMap<LogNo, VerifiedCheckpoint>,
     covering: BTreeMap<LogNo, forks::Covering>,
     suspicions: BTreeMap<LogNo, forks::Suspicion>,
+    unstated: Vec<(LogNo, Statement)>,
     evidence: BTreeMap<LogNo, ForkEvidence>,
     ahead: BTreeMap<LogNo, BTreeMap<u64, Frame>>,
     checks: BTreeMap<u64, Check>,
@@ -119,6 +121,7 @@ impl Replica {
             checkpoints: BTreeMap::new(),
             covering: BTreeMap::new(),
             suspicions: BTreeMap::new(),
+            unstated: Vec::new(),
             evidence: BTreeMap::new(),
             ahead: BTreeMap::new(),
             checks: BTreeMap::new(),

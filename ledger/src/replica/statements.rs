@@ -1,6 +1,6 @@
 //! What a node attests by itself: arrivals, heads, forks. A statement never causes another.
 
-use super::{ANNOUNCE_EVERY_MS, Alarm, HEADS_EVERY_MS, Refusal, Replica};
+use super::{ANNOUNCE_EVERY_MS, Alarm, HEADS_EVERY_MS, Output, Refusal, Replica};
 use crate::cases::fold::LogNo;
 use tally_schemas::id::{DepartmentId, Hash, Origin};
 use tally_schemas::limits::HEADS_PER_ENTRY_MAX;
@@ -15,6 +15,8 @@ impl Replica {
         }
         self.settle();
         self.ask_about_forks(now);
+        self.ask_for_what_is_named();
+        self.state_waiting();
         let hosted: Vec<DepartmentId> = self.hosted.iter().cloned().collect();
         for department in &hosted {
             let Some(number) = self.world.number(department) else {
@@ -111,30 +113,53 @@ impl Replica {
         Ok(index)
     }
 
-    /// States a fork in every own log, so that the evidence has a date.
-    pub(super) fn state_fork(&mut self, origin: &Origin, size: u64, held: Hash, other: Hash) {
-        let hosted: Vec<DepartmentId> = self
-            .hosted
-            .iter()
-            .filter(|department| **department != origin.department)
-            .cloned()
-            .collect();
-        for department in hosted {
-            let Some(number) = self.world.number(&department) else {
+    /// Asks for what others name and nobody sent: the node of that log may be gone, or its last frames lost.
+    fn ask_for_what_is_named(&mut self) {
+        for number in self.world.wanted() {
+            let Some(log) = self.world.log_at(number).filter(|log| log.stopped.is_none()) else {
                 continue;
             };
+            self.outputs.push(Output::Want {
+                origin: Origin::clone(&log.origin),
+                start: log.size(),
+            });
+        }
+    }
+
+    /// States a fork in every own log, so that the evidence has a date.
+    pub(super) fn state_fork(&mut self, origin: &Origin, size: u64, held: Hash, other: Hash) {
+        let fork = Statement::Fork {
+            origin: origin.clone(),
+            size,
+            held,
+            other,
+        };
+        let hosted = self
+            .hosted
+            .iter()
+            .filter(|department| **department != origin.department);
+        for number in hosted.filter_map(|department| self.world.number(department)) {
+            self.unstated.push((number, fork.clone()));
+        }
+        self.state_waiting();
+    }
+
+    /// Appends statements that were held back: nothing is appended to an own log that waits for what it named itself.
+    fn state_waiting(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
+        for (number, statement) in std::mem::take(&mut self.unstated) {
+            if self.world.waits_for(number).is_some() {
+                self.unstated.push((number, statement));
+                continue;
+            }
             let now = self
                 .world
                 .log_at(number)
                 .map(crate::world::Log::last_recorded)
                 .unwrap_or_default();
-            let fork = Statement::Fork {
-                origin: origin.clone(),
-                size,
-                held,
-                other,
-            };
-            let result = self.append_statement(now, number, &fork);
+            let result = self.append_statement(now, number, &statement);
             self.report(number, result);
         }
     }
@@ -165,7 +190,7 @@ impl Replica {
 }
 
 /// Says whether so much time has passed since something was done last; a clock that was set back silences nothing.
-fn passed(last: Option<Timestamp>, now: Timestamp, every_ms: i64) -> bool {
+pub(super) fn passed(last: Option<Timestamp>, now: Timestamp, every_ms: i64) -> bool {
     last.is_none_or(|last| {
         let since = now.as_ms() - last.as_ms();
         since < 0 || since >= every_ms

@@ -8,6 +8,7 @@ use crate::cases::fold::{CaseEntry, CaseFold, LogNo, Vector};
 use crate::cases::source::Arrival;
 use crate::cases::{EntryRef, table_of};
 use crate::crypto::VerifyingKey;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tally_schemas::entry::EntryHeader;
 use tally_schemas::event::{CaseKind, Event, Kind};
@@ -157,6 +158,26 @@ impl World {
         let waiting = log.waiting.front()?;
         self.obstacle(number, waiting)
             .or_else(|| Some("signatures are being checked".to_owned()))
+    }
+
+    /// Returns the logs of which more is needed than is held here before what waits can be resolved.
+    pub fn wanted(&self) -> BTreeSet<LogNo> {
+        let newest = self.registry.newest().version;
+        let registrar = self.number(&self.registry.genesis().registrar);
+        let mut wanted = BTreeSet::new();
+        for waiting in self.logs.iter().filter_map(|log| log.waiting.front()) {
+            if waiting.header.registry.version > newest {
+                wanted.extend(registrar);
+            }
+            for head in named_heads(waiting) {
+                let other = self.number(&head.origin.department);
+                wanted.extend(other.filter(|other| {
+                    self.log_at(*other)
+                        .is_some_and(|log| *log.origin == head.origin && log.size() < head.head.size)
+                }));
+            }
+        }
+        wanted
     }
 
     fn obstacle(&self, number: LogNo, waiting: &Waiting) -> Option<String> {
