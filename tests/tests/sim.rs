@@ -6,7 +6,7 @@ use tally_tests::sim::engine::Options;
 use tally_tests::sim::suite::{Outcome, run_seeds};
 
 /// How many seeds run by default: usually enough to meet everything that `Coverage::missing` asks for.
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 32;
 /// How many more run at most while something was not met: a change of the product or the workload moves what a seed meets.
 const SEEDS_MORE: u64 = 60;
 /// How many of those run at a time.

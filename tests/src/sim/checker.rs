@@ -62,6 +62,10 @@ impl Checker {
 
 /// Checks a node after a step: what it resolved since, and every case that changed.
 pub fn check_step(sim: &mut Sim, node: usize, touched: &BTreeSet<CaseId>) {
+    sim.in_view_of(node, |sim| check_step_in_view(sim, node, touched));
+}
+
+fn check_step_in_view(sim: &mut Sim, node: usize, touched: &BTreeSet<CaseId>) {
     let Some(replica) = sim.nodes[node].replica.take() else {
         return;
     };
@@ -170,7 +174,12 @@ fn check_case(sim: &mut Sim, node: usize, world: &World, case: CaseId) {
     };
     let set = set_of(sim, world, case);
     let newest = world.registry().newest();
-    let digest = sha256(&set.iter().map(|leaf| leaf.0.as_slice()).collect::<Vec<_>>());
+    let mut parts: Vec<&[u8]> = set.iter().map(|leaf| leaf.0.as_slice()).collect();
+    // After a fork the same entries name heads that one side knows and the other does not.
+    if sim.second_view {
+        parts.push(b"second");
+    }
+    let digest = sha256(&parts);
     let key = (case, newest.hash, digest);
     let bytes = fold
         .state()
@@ -396,10 +405,10 @@ pub fn digest_of(world: &World) -> Hash {
 }
 
 /// The resolved heads of a node, as one digest.
-fn cursors_of(world: &World) -> Hash {
+fn cursors_of(world: &World, wanted: impl Fn(&DepartmentId) -> bool) -> Hash {
     let heads: Vec<String> = world
         .logs()
-        .filter(|log| log.cursor() > 0)
+        .filter(|log| log.cursor() > 0 && wanted(&log.origin.department))
         .map(|log| {
             let head = log.tree.head_at(log.cursor()).expect("resolved entries are held");
             format!("{} {} {}\n", log.origin, head.size, head.root.to_hex())
@@ -414,7 +423,7 @@ pub fn check_world(sim: &mut Sim, node: usize, world: &World) {
     for case in cases {
         check_case(sim, node, world, case);
     }
-    let (cursors, digest) = (cursors_of(world), digest_of(world));
+    let (cursors, digest) = (cursors_of(world, |_| true), digest_of(world));
     if let Some(before) = sim.checker.worlds.insert(cursors, digest) {
         assert_eq!(
             before, digest,
@@ -425,6 +434,10 @@ pub fn check_world(sim: &mut Sim, node: usize, world: &World) {
 
 /// I1: the acknowledged entry is durable when the answer leaves, its proof verifies, and it counts.
 pub fn check_recorded(sim: &mut Sim, node: usize, note: Vec<u8>, recorded: &Recorded) {
+    sim.in_view_of(node, |sim| check_recorded_in_view(sim, node, note, recorded));
+}
+
+fn check_recorded_in_view(sim: &mut Sim, node: usize, note: Vec<u8>, recorded: &Recorded) {
     let log = sim.nodes[node].disk.get(&recorded.origin);
     let place = usize::try_from(recorded.index).expect("small");
     let entry = log
@@ -495,14 +508,28 @@ pub fn check_acknowledged(sim: &Sim, node: usize) {
     }
 }
 
-/// Says whether all nodes hold and resolve everything.
+/// The nodes that did not turn, by number.
+fn honest(sim: &Sim) -> impl Iterator<Item = (usize, &super::node::Node)> {
+    sim.nodes
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| !sim.turned(*place))
+}
+
+/// Says whether the node of a log turned: what it had not told all others is lost with it.
+fn is_silent(sim: &Sim, log: &DepartmentId) -> bool {
+    sim.turned(sim.cast.member(log).node)
+}
+
+/// Says whether all honest nodes hold and resolve everything of each other, and noticed who lies.
 pub fn converged(sim: &Sim) -> bool {
-    let Some(first) = sim.nodes.first().and_then(|node| node.replica.as_ref()) else {
+    let Some(first) = honest(sim).next().and_then(|(_, node)| node.replica.as_ref()) else {
         return false;
     };
     let sizes = |world: &World| {
         world
             .logs()
+            .filter(|log| !is_silent(sim, &log.origin.department))
             .map(|log| (log.cursor(), log.size()))
             .collect::<Vec<_>>()
     };
@@ -512,19 +539,28 @@ pub fn converged(sim: &Sim) -> bool {
             .as_ref()
             .is_some_and(|replica| sizes(replica.world()) == plain)
     };
-    if !sim.nodes.iter().all(alike) {
+    if !honest(sim).all(|(_, node)| alike(node)) {
         return false;
     }
-    let expected = cursors_of(first.world());
-    sim.nodes.iter().enumerate().all(|(place, node)| {
+    if let Some(hostile) = &sim.hostile
+        && !honest(sim).all(|(place, _)| hostile.alarmed.contains(&place))
+    {
+        return false;
+    }
+    let heard = |log: &DepartmentId| !is_silent(sim, log);
+    let expected = cursors_of(first.world(), heard);
+    honest(sim).all(|(place, node)| {
         let Some(replica) = &node.replica else {
             return false;
         };
         node.outbox.is_empty()
             && node.writing.is_none()
             && node.inbox.is_empty()
-            && cursors_of(replica.world()) == expected
-            && replica.world().logs().all(|log| log.waiting.is_empty())
+            && cursors_of(replica.world(), heard) == expected
+            && replica
+                .world()
+                .logs()
+                .all(|log| log.waiting.is_empty() || !heard(&log.origin.department))
             && sim.cast.hosted(place).iter().all(|department| {
                 let size = node
                     .disk
@@ -573,7 +609,10 @@ pub fn differences(sim: &Sim) -> String {
 /// The end of a run: all equal, everything acknowledged is everywhere, every checkpoint fits, a fresh node agrees.
 pub fn check_end(sim: &mut Sim) {
     for held in &sim.acknowledged {
-        for (place, node) in sim.nodes.iter().enumerate() {
+        if is_silent(sim, &held.origin.department) {
+            continue;
+        }
+        for (place, node) in honest(sim) {
             let world = node.replica.as_ref().expect("all are up").world();
             let leaf = world
                 .log(&held.origin.department)
@@ -582,57 +621,69 @@ pub fn check_end(sim: &mut Sim) {
         }
     }
     for (origin, roots) in &sim.checker.signed {
-        let node = sim.cast.member(&origin.department).node;
-        let log = sim.nodes[node]
-            .disk
-            .get(origin)
-            .expect("what was signed is on the disk");
-        for (size, root) in roots {
-            let last = usize::try_from(*size)
-                .expect("small")
-                .checked_sub(1)
-                .expect("nothing empty was signed");
-            let leaf = leaf_hash(log.entries.get(last).expect("I3: a signed size is on the disk"));
-            assert_eq!(
-                sim.oracle.root_at(&leaf),
-                *root,
-                "I3: {origin} at {size} was signed with another root"
-            );
+        if !is_silent(sim, &origin.department) {
+            check_signed(sim, origin, roots);
         }
     }
     if !sim.options.check {
         return;
     }
-    for node in 0..sim.nodes.len() {
-        let replica = sim.nodes[node].replica.take().expect("all are up");
-        check_world(sim, node, replica.world());
-        sim.nodes[node].replica = Some(replica);
+    let places: Vec<usize> = honest(sim).map(|(place, _)| place).collect();
+    for node in &places {
+        sim.in_view_of(*node, |sim| {
+            let replica = sim.nodes[*node].replica.take().expect("all are up");
+            check_world(sim, *node, replica.world());
+            sim.nodes[*node].replica = Some(replica);
+        });
     }
-    let expected = digest_of(sim.nodes[0].replica.as_ref().expect("all are up").world());
-    for (place, node) in sim.nodes.iter().enumerate() {
-        let world = node.replica.as_ref().expect("all are up").world();
+    let first = *places.first().expect("there are honest nodes");
+    let digest =
+        |sim: &Sim, node: usize| digest_of(sim.nodes[node].replica.as_ref().expect("all are up").world());
+    let expected = digest(sim, first);
+    for place in places.iter().filter(|_| sim.hostile.is_none()) {
         assert_eq!(
-            digest_of(world),
+            digest(sim, *place),
             expected,
-            "I5: node-{place} and node-0 differ at the end"
+            "I5: node-{place} and node-{first} differ at the end"
         );
     }
-    let fresh = fresh(sim);
+    let fresh = fresh(sim, first);
     assert_eq!(
         digest_of(fresh.world()),
         expected,
         "I5: a node that read everything anew differs"
     );
-    count(sim);
+    sim.in_view_of(first, |sim| count(sim, first));
 }
 
-/// Reads every log of the first node anew, in another order.
-fn fresh(sim: &mut Sim) -> Replica {
+/// I3: what was signed of a log is what its disk holds.
+fn check_signed(sim: &Sim, origin: &Origin, roots: &BTreeMap<u64, Hash>) {
+    let node = sim.cast.member(&origin.department).node;
+    let log = sim.nodes[node]
+        .disk
+        .get(origin)
+        .expect("what was signed is on the disk");
+    for (size, root) in roots {
+        let last = usize::try_from(*size)
+            .expect("small")
+            .checked_sub(1)
+            .expect("nothing empty was signed");
+        let leaf = leaf_hash(log.entries.get(last).expect("I3: a signed size is on the disk"));
+        assert_eq!(
+            sim.oracle.root_at(&leaf),
+            *root,
+            "I3: {origin} at {size} was signed with another root"
+        );
+    }
+}
+
+/// Reads every log of a node anew, in another order.
+fn fresh(sim: &mut Sim, node: usize) -> Replica {
     let mut rng = sim.chaos.fork();
     let mut replica =
         Replica::found(&sim.cast.genesis, BTreeSet::new()).expect("the genesis founds a federation");
-    let now = sim.clock(0);
-    let mut inputs = super::faults::restored(&sim.nodes[0], &mut rng);
+    let now = sim.clock(node);
+    let mut inputs = super::faults::restored(&sim.nodes[node], &mut rng);
     while !inputs.is_empty() {
         let mut next = Vec::new();
         for output in replica.handle(now, inputs) {
@@ -647,8 +698,8 @@ fn fresh(sim: &mut Sim) -> Replica {
 }
 
 /// Counts what the run met.
-fn count(sim: &mut Sim) {
-    let replica = sim.nodes[0].replica.take().expect("all are up");
+fn count(sim: &mut Sim, node: usize) {
+    let replica = sim.nodes[node].replica.take().expect("all are up");
     let world = replica.world();
     let newest = world.registry().newest();
     for log in world.logs() {
@@ -712,5 +763,5 @@ fn count(sim: &mut Sim) {
     }
     let known: BTreeSet<EventId> = world.cases().keys().copied().collect();
     sim.coverage.add("cases", known.len() as u64);
-    sim.nodes[0].replica = Some(replica);
+    sim.nodes[node].replica = Some(replica);
 }

@@ -81,6 +81,8 @@ impl Coverage {
         .iter()
         .map(|name| (*name).to_owned())
         .collect();
+        wanted.extend(super::hostile::treason_names());
+        wanted.extend(FORGED.iter().map(|name| format!("forged: {name}")));
         for code in REFUSALS {
             wanted.insert(format!("refused: {code}"));
         }
@@ -113,6 +115,18 @@ pub fn row_name(first: &str, second: &str) -> String {
 pub fn race_name(first: &str, second: &str) -> String {
     format!("race edge: {second} after {first}")
 }
+
+/// Frames of strangers that a suite must meet.
+const FORGED: &[&str] = &[
+    "a checkpoint of a stranger's key",
+    "an epoch that was never opened",
+    "entries of another log",
+    "an entry that was changed",
+    "a proof with a hash too many",
+    "entries beyond its checkpoint",
+    "an entry twice",
+    "false lengths",
+];
 
 /// Refusals that a suite must meet.
 const REFUSALS: &[&str] = &[

@@ -66,6 +66,7 @@ impl Remains {
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     logs: BTreeMap<Origin, DiskLog>,
+    evidence: BTreeMap<Origin, Vec<u8>>,
 }
 
 impl Disk {
@@ -82,6 +83,16 @@ impl Disk {
     /// Returns every log.
     pub fn iter(&self) -> impl Iterator<Item = (&Origin, &DiskLog)> {
         self.logs.iter()
+    }
+
+    /// Keeps the evidence that a log forked.
+    pub fn keep_evidence(&mut self, origin: &Origin, bytes: Vec<u8>) {
+        self.evidence.insert(origin.clone(), bytes);
+    }
+
+    /// Returns the evidence kept.
+    pub fn evidence(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.evidence.values()
     }
 
     /// Makes a batch durable.

@@ -4,6 +4,7 @@ use super::cast::{Cast, START_MS, at};
 use super::checker::Checker;
 use super::coverage::Coverage;
 use super::disk::Remains;
+use super::hostile::{HOSTILE_EVERY, Hostile};
 use super::network::Network;
 use super::node::Node;
 use super::oracle::Oracle;
@@ -41,6 +42,15 @@ pub enum Happening {
         /// The first entry.
         start: u64,
     },
+    /// A request for the evidence of a fork arrives at a peer.
+    AskedEvidence {
+        /// The peer.
+        peer: usize,
+        /// Who asks.
+        by: usize,
+        /// The log.
+        origin: Origin,
+    },
     /// Signatures were checked.
     Verified(usize, u64, Vec<CheckResult>),
     /// The disk is done.
@@ -49,6 +59,15 @@ pub enum Happening {
     Handle(usize, u64),
     /// Time is told to a node.
     Tick(usize, u64),
+    /// A node that turned tells another its lie.
+    Attack {
+        /// Whom.
+        to: usize,
+        /// Which of its continuations.
+        branch: usize,
+        /// Whether it tells the others too.
+        next: bool,
+    },
     /// Somebody acts.
     Work,
     /// Something breaks.
@@ -155,6 +174,14 @@ pub struct Sim {
     pub parted_until: i64,
     /// Whether things still break.
     pub faulty: bool,
+    /// The node that turned against the others, if one did.
+    pub hostile: Option<Hostile>,
+    /// The oracle of those who hold the second continuation of a fork.
+    pub other: Option<Box<Oracle>>,
+    /// Whether that one stands in the place of the oracle now.
+    pub second_view: bool,
+    /// How many frames were refused.
+    pub refused_frames: u64,
     queue: BinaryHeap<Reverse<(i64, u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     next: u64,
@@ -191,6 +218,10 @@ impl Sim {
             partition: 0,
             parted_until: 0,
             faulty: true,
+            hostile: None,
+            other: None,
+            second_view: false,
+            refused_frames: 0,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             next: 0,
@@ -214,6 +245,10 @@ impl Sim {
         while let Some(happening) = self.pop() {
             if matches!(happening, Happening::Work) {
                 workload.act(&mut self);
+                let late = self.coverage.count("acts") >= self.options.acts / 2;
+                if late && self.hostile.is_none() && self.seed % HOSTILE_EVERY == HOSTILE_EVERY - 1 {
+                    super::hostile::turn(&mut self);
+                }
                 if self.coverage.count("acts") >= self.options.acts {
                     break;
                 }
@@ -240,7 +275,7 @@ impl Sim {
             if self.nodes[node].disk_failed {
                 self.crash(node);
             }
-            if self.nodes[node].replica.is_none() {
+            if self.nodes[node].replica.is_none() && !self.turned(node) {
                 self.start(node);
             }
         }
@@ -317,6 +352,37 @@ impl Sim {
         }
     }
 
+    /// Shows the oracle an entry that was made.
+    pub fn show(&mut self, entry: &[u8]) {
+        self.oracle.show(entry);
+        if let Some(other) = &mut self.other {
+            other.show(entry);
+        }
+    }
+
+    /// Says whether a node turned against the others.
+    pub fn turned(&self, node: usize) -> bool {
+        self.hostile.as_ref().is_some_and(|hostile| hostile.node == node)
+    }
+
+    /// Does something with the oracle of what a node holds: after a fork there are two.
+    pub fn in_view_of<T>(&mut self, node: usize, work: impl FnOnce(&mut Self) -> T) -> T {
+        let second = self
+            .hostile
+            .as_ref()
+            .is_some_and(|hostile| hostile.second(self, node));
+        if second && let Some(other) = &mut self.other {
+            std::mem::swap(&mut self.oracle, other);
+            self.second_view = true;
+        }
+        let result = work(self);
+        if second && let Some(other) = &mut self.other {
+            std::mem::swap(&mut self.oracle, other);
+            self.second_view = false;
+        }
+        result
+    }
+
     /// Returns the clock of a node.
     pub fn clock(&self, node: usize) -> Timestamp {
         at(self.now_ms + self.nodes[node].skew_ms)
@@ -341,6 +407,23 @@ impl Sim {
                 origin,
                 start,
             } => self.answer(peer, by, &origin, start),
+            Happening::AskedEvidence { peer, by, origin } => {
+                let evidence = self.nodes[peer]
+                    .replica
+                    .as_ref()
+                    .and_then(|replica| replica.evidence(&origin));
+                if let Some(evidence) = evidence.filter(|_| self.network.connects(peer, by)) {
+                    self.coverage.hit("evidence of forks given");
+                    let bytes = evidence.to_bytes();
+                    self.hand(
+                        by,
+                        Input::Evidence {
+                            bytes,
+                            is_kept: false,
+                        },
+                    );
+                }
+            }
             Happening::Verified(node, life, results) => {
                 if self.nodes[node].life == life {
                     self.hand(node, Input::Verified(results));
@@ -363,6 +446,7 @@ impl Sim {
                     self.later(wait, Happening::Tick(node, life));
                 }
             }
+            Happening::Attack { to, branch, next } => super::hostile::attack(self, to, branch, next),
             Happening::Fault => self.fault(),
             Happening::Heal(number) => {
                 if self.partition == number {
@@ -374,7 +458,7 @@ impl Sim {
                 if self.nodes[node].disk_failed {
                     self.crash(node);
                 }
-                if self.nodes[node].replica.is_none() {
+                if self.nodes[node].replica.is_none() && !self.turned(node) {
                     self.start(node);
                 }
             }
@@ -415,7 +499,7 @@ impl Sim {
             match output {
                 Output::Persist(batch) if batch.own => {
                     for entry in &batch.entries {
-                        self.oracle.show(entry);
+                        self.show(entry);
                     }
                 }
                 Output::Changed(cases) => touched.extend(cases.iter().copied()),
@@ -715,11 +799,19 @@ impl Sim {
         match alarm {
             Alarm::FrameRefused { why, .. } => {
                 self.coverage.hit("frames refused");
+                self.refused_frames += 1;
                 assert!(!why.starts_with("statement"), "node-{node}: {why}");
             }
             Alarm::ForeignRoot { .. } => self.coverage.hit("foreign roots named"),
             Alarm::Reversed { .. } => self.coverage.hit("alarms: reversed"),
             Alarm::WritesStopped { .. } if self.nodes[node].disk_failed => {}
+            _ if self
+                .hostile
+                .as_mut()
+                .is_some_and(|hostile| hostile.explains(node, alarm)) =>
+            {
+                self.coverage.hit("alarms about a node that turned");
+            }
             Alarm::LogStopped { .. }
             | Alarm::Fork { .. }
             | Alarm::OwnLogAhead { .. }

@@ -17,7 +17,7 @@ impl Sim {
         if !self.faulty {
             return;
         }
-        match self.chaos.below(12) {
+        match self.chaos.below(16) {
             0..=3 => {
                 let node = self.chaos.place(self.nodes.len());
                 if self.nodes[node].replica.is_some() {
@@ -32,6 +32,11 @@ impl Sim {
                 let groups = (0..self.nodes.len()).map(|_| self.chaos.place(2)).collect();
                 let long = self.chaos.between(3_000, 30_000);
                 self.part(groups, long);
+            }
+            12..=15 => {
+                for _ in 0..=self.chaos.below(6) {
+                    super::hostile::forge(self);
+                }
             }
             8 | 9 => {
                 let node = self.chaos.place(self.nodes.len());
@@ -168,7 +173,10 @@ impl Sim {
         let others: Vec<(Origin, usize)> = self.nodes[node]
             .disk
             .iter()
-            .filter(|(origin, _)| self.cast.member(&origin.department).node != node)
+            .filter(|(origin, _)| {
+                let host = self.cast.member(&origin.department).node;
+                host != node && !self.turned(host)
+            })
             .map(|(origin, log)| (origin.clone(), log.entries.len()))
             .collect();
         for (origin, size) in others {
@@ -206,5 +214,9 @@ pub fn restored(node: &Node, rng: &mut Rng) -> Vec<Input> {
         );
     }
     rng.shuffle(&mut logs);
-    logs.into_iter().flatten().collect()
+    let kept = node.disk.evidence().map(|bytes| Input::Evidence {
+        bytes: bytes.clone(),
+        is_kept: true,
+    });
+    logs.into_iter().flatten().chain(kept).collect()
 }

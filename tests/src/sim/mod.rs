@@ -14,6 +14,7 @@ pub mod directed;
 pub mod disk;
 pub mod engine;
 pub mod faults;
+pub mod hostile;
 pub mod network;
 pub mod node;
 pub mod oracle;

@@ -166,6 +166,7 @@ pub struct Meaning {
 }
 
 /// The oracle of a run.
+#[derive(Clone)]
 pub struct Oracle {
     genesis_hash: Hash,
     federation: FederationId,

@@ -9,6 +9,7 @@ use super::workload;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_ledger::crypto::{event_id, leaf_hash};
+use tally_ledger::merkle::Frontier;
 use tally_schemas::entry::{Entry, EntryHeader, RegistryRef};
 use tally_schemas::event::{Event, Kind};
 use tally_schemas::governance::Change;
@@ -71,7 +72,7 @@ fn append(sim: &mut Sim, node: usize, department: &DepartmentId, origin: &Origin
     }
     sim.tell(|| format!("rogue {code} at {origin} {index}"));
     sim.coverage.hit(format!("rogue: {code}"));
-    sim.oracle.show(&bytes);
+    sim.show(&bytes);
     let log = sim.nodes[node].disk.get_mut(origin).expect("the log was begun");
     log.entries.push(bytes);
 }
@@ -87,7 +88,7 @@ fn foreign_head(sim: &mut Sim, node: usize, own: &Origin) -> Option<NamedHead> {
     })
 }
 
-/// Other logs as the disk holds them, with size and last entry, where this one has not named more before.
+/// Other logs as the disk holds them, with size and root, where this one has not named more before.
 fn reachable(sim: &Sim, node: usize, own: &Origin) -> Vec<(Origin, u64, Hash)> {
     let disk = &sim.nodes[node].disk;
     let mut named: BTreeMap<Origin, u64> = BTreeMap::new();
@@ -102,24 +103,25 @@ fn reachable(sim: &Sim, node: usize, own: &Origin) -> Vec<(Origin, u64, Hash)> {
         }
     }
     disk.iter()
-        .filter(|(origin, _)| *origin != own)
+        // A log that lies may wait for ever.
+        .filter(|(origin, _)| *origin != own && !sim.turned(sim.cast.member(&origin.department).node))
         .filter_map(|(origin, log)| {
-            let leaf = leaf_hash(log.entries.last()?);
+            let mut frontier = Frontier::new();
+            for entry in &log.entries {
+                frontier.append(leaf_hash(entry));
+            }
             let size = log.entries.len() as u64;
-            let may = named.get(origin).is_none_or(|before| *before <= size);
-            may.then(|| (origin.clone(), size, leaf))
+            let may = size > 0 && named.get(origin).is_none_or(|before| *before <= size);
+            may.then(|| (origin.clone(), size, frontier.root()))
         })
         .collect()
 }
 
 /// The true heads of other logs as the disk holds them.
 fn true_heads(sim: &Sim, node: usize, own: &Origin) -> Vec<NamedHead> {
-    let head = |(origin, size, leaf): (Origin, u64, Hash)| NamedHead {
+    let head = |(origin, size, root): (Origin, u64, Hash)| NamedHead {
         origin,
-        head: TreeHead {
-            size,
-            root: sim.oracle.root_at(&leaf),
-        },
+        head: TreeHead { size, root },
     };
     reachable(sim, node, own).into_iter().map(head).collect()
 }
