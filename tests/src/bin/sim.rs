@@ -1,15 +1,21 @@
-//! Runs the simulator: one seed, a range of seeds, or for some minutes.
+//! Runs the simulator: one seed, a range of seeds, or for some minutes; records a run and walks through it again.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tally_tests::sim::engine::{Options, Sim};
 use tally_tests::sim::suite::{Outcome, run_seeds};
+use tally_tests::sim::trace::{self, View};
 
-const USAGE: &str =
-    "usage: sim --seed S [--verbose] | --seeds A..B | --minutes N [--from S]   (also: --acts N)";
+const USAGE: &str = "usage: sim --seed S [--verbose | --trace FILE] | --seeds A..B | --minutes N [--from S]   (also: --acts N)
+       sim replay FILE [--to STEP] [--step] [--case ID]";
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some("replay") {
+        walk(std::env::args().skip(2));
+        return;
+    }
     let mut options = Options::default();
+    let mut file = None;
     let (mut seed, mut seeds, mut minutes, mut from) = (None, None, None, 1_000_000u64);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -25,6 +31,7 @@ fn main() {
             "--from" => from = number(),
             "--acts" => options.acts = number(),
             "--verbose" => options.verbose = true,
+            "--trace" => file = Some(words.next().unwrap_or_else(|| usage("--trace"))),
             "--seeds" => {
                 let text = words.next().unwrap_or_default();
                 let range = text
@@ -34,6 +41,19 @@ fn main() {
             }
             other => usage(other),
         }
+    }
+    if let (Some(seed), Some(path)) = (seed, &file) {
+        let made = std::fs::File::create(path).unwrap_or_else(|error| usage(&format!("{path}: {error}")));
+        match trace::record(seed, &options, &mut std::io::BufWriter::new(made)) {
+            Ok(steps) => {
+                println!("seed {seed}: {steps} steps in {path}; sim replay {path} walks through them")
+            }
+            Err(why) => {
+                eprintln!("seed {seed}: {why}\nthe trace up to there is in {path}");
+                std::process::exit(1);
+            }
+        }
+        return;
     }
     if let Some(seed) = seed {
         let report = Sim::new(seed, options).run();
@@ -94,6 +114,32 @@ fn main() {
         println!("never met: {name}");
     }
     if !failed.is_empty() {
+        std::process::exit(1);
+    }
+}
+
+/// Replays a trace.
+fn walk(mut words: impl Iterator<Item = String>) {
+    let mut path = None;
+    let mut view = View::default();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--to" => {
+                let text = words.next().unwrap_or_default();
+                let step = text.parse().unwrap_or_else(|_| usage(&format!("--to {text}")));
+                view.to = Some(step);
+            }
+            "--step" => view.step = true,
+            "--case" => view.case = Some(words.next().unwrap_or_else(|| usage("--case"))),
+            other if path.is_none() => path = Some(other.to_owned()),
+            other => usage(other),
+        }
+    }
+    let path = path.unwrap_or_else(|| usage("replay needs a file"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| usage(&format!("{path}: {error}")));
+    let replayed = trace::replay(&text, &view, &mut std::io::stdin().lock(), &mut std::io::stdout());
+    if let Err(why) = replayed {
+        eprintln!("error: {why}");
         std::process::exit(1);
     }
 }

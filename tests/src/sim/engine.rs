@@ -4,12 +4,12 @@ use super::cast::{Cast, START_MS, at};
 use super::checker::Checker;
 use super::coverage::Coverage;
 use super::disk::Remains;
-use super::hostile::{HOSTILE_EVERY, Hostile};
+use super::hostile::Hostile;
 use super::network::Network;
 use super::node::Node;
 use super::oracle::Oracle;
 use super::rng::Rng;
-use super::workload::Workload;
+use super::run::Run;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use tally_ledger::checkpoint::sign_checkpoint;
@@ -113,6 +113,8 @@ pub struct Options {
     pub check: bool,
     /// Whether to tell what happens.
     pub verbose: bool,
+    /// Whether what is told is kept instead of printed.
+    pub keep: bool,
 }
 
 impl Default for Options {
@@ -121,6 +123,7 @@ impl Default for Options {
             acts: 240,
             check: true,
             verbose: false,
+            keep: false,
         }
     }
 }
@@ -182,12 +185,15 @@ pub struct Sim {
     pub second_view: bool,
     /// How many frames were refused.
     pub refused_frames: u64,
+    /// What is told, when it is to be kept instead of printed.
+    pub story: Option<Vec<String>>,
     queue: BinaryHeap<Reverse<(i64, u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     next: u64,
     next_ticket: u64,
     trace: Hash,
-    steps: u64,
+    /// How many things happened.
+    pub steps: u64,
     verified: BTreeMap<Hash, bool>,
 }
 
@@ -202,6 +208,7 @@ impl Sim {
         let network = Network::new(nodes, &mut chaos);
         let mut sim = Self {
             seed,
+            story: options.keep.then(Vec::new),
             options,
             rng,
             chaos,
@@ -238,77 +245,15 @@ impl Sim {
     }
 
     /// Runs to the end: work under faults, then calm, then every check.
-    pub fn run(mut self) -> Report {
-        let mut workload = Workload::new(&mut self);
-        self.later(500, Happening::Work);
-        self.later(8_000, Happening::Fault);
-        while let Some(happening) = self.pop() {
-            if matches!(happening, Happening::Work) {
-                workload.act(&mut self);
-                let late = self.coverage.count("acts") >= self.options.acts / 2;
-                if late && self.hostile.is_none() && self.seed % HOSTILE_EVERY == HOSTILE_EVERY - 1 {
-                    super::hostile::turn(&mut self);
-                }
-                if self.coverage.count("acts") >= self.options.acts {
-                    break;
-                }
-                let wait = self.rng.between(100, 1_600);
-                self.later(wait, Happening::Work);
-            } else {
-                self.step(happening);
-            }
-        }
-        self.settle();
-        super::checker::check_end(&mut self);
-        Report {
-            trace: self.trace,
-            coverage: self.coverage,
-            steps: self.steps,
-        }
+    pub fn run(self) -> Report {
+        let mut run = Run::new(self);
+        while run.step() {}
+        run.finish()
     }
 
-    /// Stops the faults and waits until all nodes hold and resolve the same.
-    fn settle(&mut self) {
-        self.faulty = false;
-        self.network.calm();
-        for node in 0..self.nodes.len() {
-            if self.nodes[node].disk_failed {
-                self.crash(node);
-            }
-            if self.nodes[node].replica.is_none() && !self.turned(node) {
-                self.start(node);
-            }
-        }
-        let stopped = self.now_ms;
-        let mut converged = None;
-        while let Some(happening) = self.pop() {
-            if !matches!(happening, Happening::Work) {
-                self.step(happening);
-            }
-            let since = self.now_ms - stopped;
-            match converged {
-                // Statements about the last acts still go round for a minute or two.
-                Some(when) if self.now_ms - when > 150_000 && super::checker::converged(self) => return,
-                Some(_) => {}
-                None if super::checker::converged(self) => {
-                    let steps = (since + CONVERGED_STEP_MS - 1) / CONVERGED_STEP_MS;
-                    let seconds = steps * CONVERGED_STEP_MS / 1_000;
-                    self.coverage.hit(format!("converged within {seconds} s"));
-                    converged = Some(self.now_ms);
-                }
-                None => {}
-            }
-            let bound = if converged.is_none() {
-                CONVERGED_WITHIN_MS
-            } else {
-                QUIET_WITHIN_MS
-            };
-            assert!(
-                since < bound,
-                "liveness: {since} ms after the faults stopped the nodes differ: {}",
-                super::checker::differences(self)
-            );
-        }
+    /// Returns the hash over everything that happened so far.
+    pub fn trace(&self) -> Hash {
+        self.trace
     }
 
     /// Schedules something.
@@ -319,7 +264,7 @@ impl Sim {
         self.happenings.insert(number, happening);
     }
 
-    fn pop(&mut self) -> Option<Happening> {
+    pub(super) fn pop(&mut self) -> Option<Happening> {
         let Reverse((when, _, number)) = self.queue.pop()?;
         self.now_ms = self.now_ms.max(when);
         self.steps += 1;
@@ -337,18 +282,25 @@ impl Sim {
             detail,
         ]);
         if self.options.verbose {
-            println!(
-                "{:>9} node-{node} {what} {}",
-                self.now_ms - START_MS,
-                sha256(&[detail]).short()
-            );
+            let text = std::str::from_utf8(detail)
+                .ok()
+                .filter(|text| text.len() <= READABLE_BYTES_MAX && !text.contains(char::is_control))
+                .map_or_else(|| sha256(&[detail]).short().to_string(), str::to_owned);
+            self.line(format!("node-{node} {what} {text}"));
         }
     }
 
     /// Tells the story of a run, when asked to.
-    pub fn tell(&self, what: impl FnOnce() -> String) {
+    pub fn tell(&mut self, what: impl FnOnce() -> String) {
         if self.options.verbose {
-            println!("{:>9} {}", self.now_ms - START_MS, what());
+            self.line(what());
+        }
+    }
+
+    fn line(&mut self, text: String) {
+        match &mut self.story {
+            Some(story) => story.push(text),
+            None => println!("{:>9} {text}", self.now_ms - START_MS),
         }
     }
 
@@ -388,7 +340,7 @@ impl Sim {
         at(self.now_ms + self.nodes[node].skew_ms)
     }
 
-    fn step(&mut self, happening: Happening) {
+    pub(super) fn step(&mut self, happening: Happening) {
         match happening {
             Happening::Arrives { to, from, bytes } => {
                 if !self.network.connects(to, from) {
@@ -822,10 +774,5 @@ impl Sim {
     }
 }
 
-/// In what steps the time until then is counted.
-const CONVERGED_STEP_MS: i64 = 30_000;
-
-/// How long after the last fault all nodes must agree, in virtual time.
-pub const CONVERGED_WITHIN_MS: i64 = 90_000;
-/// How long after the last fault no node may have anything left to say.
-const QUIET_WITHIN_MS: i64 = 360_000;
+/// Up to what length the details of a step are told as they are.
+const READABLE_BYTES_MAX: usize = 300;

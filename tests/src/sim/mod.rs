@@ -21,6 +21,8 @@ pub mod oracle;
 pub mod race;
 pub mod rng;
 pub mod rogue;
+pub mod run;
 pub mod suite;
 pub mod taking;
+pub mod trace;
 pub mod workload;

@@ -19,11 +19,7 @@ pub struct Outcome {
 pub fn run_seed(seed: u64, options: &Options) -> Outcome {
     let once = |options: Options| {
         catch_unwind(AssertUnwindSafe(|| Sim::new(seed, options).run())).map_err(|panic| {
-            let text = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_else(|| "panicked".to_owned());
+            let text = text_of(&*panic);
             format!("seed {seed}: {text}\nreplay: {}", replay(seed))
         })
     };
@@ -57,6 +53,15 @@ pub fn run_seed(seed: u64, options: &Options) -> Outcome {
         result,
         steps: first.steps,
     }
+}
+
+/// Returns what a panic said.
+pub fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "panicked".to_owned())
 }
 
 /// Returns the command that replays a seed.
