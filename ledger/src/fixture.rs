@@ -2,6 +2,7 @@
 
 use crate::authority::check::administrator_right;
 use crate::authority::{Registry, Roster, RosterFact, RosterHistory};
+use crate::cases::Brief;
 use crate::cases::fold::{CaseEntry, CaseFold, LogNo, Vector};
 use crate::cases::source::{Arrival, AsOf, Source};
 use crate::cases::state::{CaseState, EntryRef};
@@ -581,12 +582,31 @@ impl Source for Play {
         &self.registry
     }
 
-    fn cases(&self) -> &BTreeMap<CaseId, CaseFold> {
-        &self.cases
+    fn case(&self, id: &CaseId) -> Option<Arc<CaseFold>> {
+        self.cases.get(id).cloned().map(Arc::new)
     }
 
-    fn arrival(&self, event: &EventId) -> Option<&Arrival> {
-        self.arrivals.get(event)
+    fn visit_briefs(&self, open: bool, visit: &mut dyn FnMut(&CaseId, &Brief)) {
+        for (id, fold) in &self.cases {
+            let brief = Brief::of(fold.state(), &self.registry);
+            if brief.open || !open {
+                visit(id, &brief);
+            }
+        }
+    }
+
+    fn case_with(&self, event: &EventId) -> Option<CaseId> {
+        let mut cases = self.cases.iter();
+        let holds = |fold: &CaseFold| {
+            fold.entries()
+                .iter()
+                .any(|(entry, _)| entry.entry.event == *event)
+        };
+        cases.find(|(_, fold)| holds(fold)).map(|(id, _)| *id)
+    }
+
+    fn arrival(&self, _: &CaseId, event: &EventId) -> Option<Arrival> {
+        self.arrivals.get(event).cloned()
     }
 
     fn roster_at(&self, department: &DepartmentId, index: u64) -> Option<Arc<Roster>> {

@@ -1,5 +1,6 @@
 //! The pure core: Merkle logs, authority, folding, rules and the node's decisions, without clock, randomness or I/O.
 
+pub mod archive;
 pub mod authority;
 pub mod cases;
 pub mod checkpoint;

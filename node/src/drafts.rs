@@ -494,16 +494,9 @@ impl DraftsBox {
                 continue;
             };
             let recorded = || {
-                around.world.cases().values().any(|case| {
-                    case.entries().iter().any(|(entry, _)| {
-                        entry.event.department == *around.department
-                            && entry
-                                .event
-                                .commitments()
-                                .iter()
-                                .any(|stated| stated.commit == commit)
-                    })
-                })
+                let own = around.world.number(around.department);
+                let places = around.world.places_of_part(&commit);
+                places.iter().any(|(log, _)| Some(*log) == own)
             };
             if drafted || recorded() {
                 continue;

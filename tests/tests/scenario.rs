@@ -8,6 +8,7 @@ use in_process::InProcess;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::OnceLock;
 use tally_client::federation::{Plan, found};
 use tally_client::keystore::{Passphrase, new_seed};
@@ -58,14 +59,15 @@ struct Played {
 }
 
 impl Played {
-    fn state(&self, label: &str) -> &CaseState {
+    fn state(&self, label: &str) -> Arc<CaseState> {
         let fold = self.federation.replica("hall").world().case(&self.labels[label]);
-        fold.and_then(|fold| fold.state())
+        fold.and_then(|fold| fold.shared_state())
             .unwrap_or_else(|| panic!("{label} is not open"))
     }
 
     fn stages(&self, label: &str) -> Vec<&'static str> {
-        let items = self.state(label).items.values();
+        let state = self.state(label);
+        let items = state.items.values();
         items.map(|item| item.stage.as_str()).collect()
     }
 
@@ -73,7 +75,7 @@ impl Played {
     fn clock(&self, label: &str, id: ClockId) -> (Status, bool) {
         let world = self.federation.replica("annex").world();
         let asof = AsOf::new(world, self.federation.now);
-        let timed = timing::of(self.state(label), &asof);
+        let timed = timing::of(&self.state(label), &asof);
         let found = timed.iter().find(|timed| timed.clock.limit == Limit::Clock(id));
         let found = found.unwrap_or_else(|| panic!("{label} has no such clock: {timed:?}"));
         (found.status.unwrap(), found.is_excused())
@@ -266,12 +268,12 @@ fn an_improper_ground_on_paper_is_recorded_and_marked() {
     let played = played();
     let world = played.federation.replica("hall").world();
     let asof = AsOf::new(world, played.federation.now);
-    let marks = law::flags_on(played.state("card"), played.labels["card-answer"], &asof);
+    let marks = law::flags_on(&played.state("card"), played.labels["card-answer"], &asof);
     let codes: Vec<&str> = marks.iter().map(|mark| mark.code).collect();
     assert!(codes.contains(&"refusal-for-incomplete-materials"), "{codes:?}");
     let proper = played.state("rent");
     let answer = proper.facts_of(EventKind::RequestRefused).next().unwrap();
-    assert!(law::flags_on(proper, answer.entry.event, &asof).is_empty());
+    assert!(law::flags_on(&proper, answer.entry.event, &asof).is_empty());
 }
 
 #[test]
@@ -310,14 +312,14 @@ fn an_act_done_after_its_right_was_taken_is_reversed_and_kept() {
     assert_eq!(reversals.len(), 1, "{reversals:?}");
     assert!(matches!(reversals[0], Reversal::RightTaken { version: 1, .. }));
     let world = played.federation.replica("cloud").world();
-    let entries = world.case(&played.labels["merchant"]).unwrap().entries();
+    let case = world.case(&played.labels["merchant"]).unwrap();
+    let entries = case.entries();
     let confirmations = entries
         .iter()
         .filter(|(entry, _)| entry.kind == EventKind::RequestReceiptConfirmed);
     assert_eq!(confirmations.count(), 2);
-    let confirmed = played
-        .state("merchant")
-        .facts_of(EventKind::RequestReceiptConfirmed);
+    let merchant = played.state("merchant");
+    let confirmed = merchant.facts_of(EventKind::RequestReceiptConfirmed);
     assert_eq!(confirmed.count(), 1);
 }
 

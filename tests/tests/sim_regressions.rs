@@ -258,8 +258,9 @@ fn role(of: &str, role: Role) -> Right {
     }
 }
 
-fn standing<'a>(world: &'a World, log: &str, index: u64) -> &'a Standing {
-    &world.log(&department(log)).unwrap().resolved[usize::try_from(index).unwrap()].standing
+fn standing(world: &World, log: &str, index: u64) -> Standing {
+    let number = world.number(&department(log)).unwrap();
+    world.resolved(number, index).unwrap().standing
 }
 
 fn code(standing: &Standing) -> &'static str {
@@ -293,7 +294,7 @@ fn an_event_of_an_unknown_kind_that_nobody_signed_does_not_freeze_a_case() {
     let invented = note.replace("request.urged", "request.invented");
     let index = bench.append("civil", &invented, &["housing"]);
     let replica = bench.read(&["housing", "civil"]);
-    assert_eq!(code(standing(replica.world(), "civil", index)), "signature");
+    assert_eq!(code(&standing(replica.world(), "civil", index)), "signature");
     assert!(!replica.world().is_not_understood(&case));
 }
 
@@ -323,7 +324,7 @@ fn a_copied_appointment_does_not_bring_back_an_officer_who_was_relieved() {
     }
     let copy = bench.append("housing", &appointed, &[]);
     let replica = bench.read(&["housing"]);
-    assert_eq!(code(standing(replica.world(), "housing", copy)), "copy");
+    assert_eq!(code(&standing(replica.world(), "housing", copy)), "copy");
     let day = at(START_MS).date_at(480);
     let roster = replica.world().roster(&department("housing")).unwrap();
     assert!(!roster.holds(&officer("desk-a"), &post("head"), day));
@@ -370,7 +371,7 @@ fn a_roster_event_is_judged_without_what_a_taken_administrator_did() {
     let index = bench.append("housing", &second, &[]);
     let replica = bench.read(&["housing", "gov-office"]);
     assert_eq!(
-        code(standing(replica.world(), "housing", index)),
+        code(&standing(replica.world(), "housing", index)),
         "roster effective"
     );
     let roster = replica.world().roster(&department("housing")).unwrap();
@@ -456,7 +457,8 @@ fn what_opens_a_case_is_never_the_next_act_in_it() {
     bench.govern(vec![Change::RightGiven(right)], &[]);
     let replica = bench.read(&["housing", "gov-office"]);
     let world = replica.world();
-    let state = world.case(&id_of(&filed)).unwrap().state().unwrap();
+    let case = world.case(&id_of(&filed)).unwrap();
+    let state = case.state().unwrap();
     let acts = next_acts(state, world.registry(), world.registry().newest().version);
     assert_eq!(acts, Vec::new());
 }

@@ -96,6 +96,9 @@ pub enum Void {
     /// A roster event that does not fit the roster.
     #[error("roster event does not fit: {0}")]
     Roster(String),
+    /// One of the others, as a snapshot kept it: code and reason.
+    #[error("{1}")]
+    Noted(&'static str, String),
 }
 
 impl Void {
@@ -124,9 +127,41 @@ impl Void {
             Self::Governance(_) => "governance",
             Self::NotRegistrar => "not-registrar",
             Self::Roster(_) => "roster",
+            Self::Noted(code, _) => code,
         }
     }
+
+    /// Returns the reason that a snapshot kept; none for a code that this software does not know.
+    pub fn noted(code: &str, why: String) -> Option<Self> {
+        let known = CODES.iter().find(|known| **known == code)?;
+        Some(Self::Noted(known, why))
+    }
 }
+
+const CODES: &[&str] = &[
+    "form",
+    "federation",
+    "department",
+    "registry-hash",
+    "lines",
+    "same-officer",
+    "no-key",
+    "no-post",
+    "signature",
+    "both-roles",
+    "copy",
+    "after",
+    "no-case",
+    "other-case",
+    "actor",
+    "stage",
+    "guard",
+    "right-taken",
+    "no-right",
+    "governance",
+    "not-registrar",
+    "roster",
+];
 
 /// Names the officer and the key under which each line must verify.
 #[derive(Debug, Clone)]

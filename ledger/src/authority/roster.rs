@@ -320,6 +320,11 @@ impl RosterHistory {
         Ok(())
     }
 
+    /// Returns the positions of its events, rising.
+    pub(crate) fn positions(&self) -> Vec<u64> {
+        self.facts.iter().map(|fact| fact.index).collect()
+    }
+
     /// Says whether an event was recorded before and counts, with takings known up to a version.
     pub fn records(
         &self,

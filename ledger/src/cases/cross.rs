@@ -87,7 +87,7 @@ fn request(fact: &Fact, asof: &AsOf<'_>, marks: &mut Vec<Mark>) {
         marks.push(mark("entry-retired", Weight::Defect).with("retired", on));
     }
     let named = body.integer("entryVersion");
-    let published: Vec<_> = versions::all(entry)
+    let published: Vec<_> = versions::all(&entry)
         .into_iter()
         .filter(|version| before(version.published))
         .collect();
@@ -141,7 +141,9 @@ fn conditions(state: &CaseState, fact: &Fact, asof: &AsOf<'_>, marks: &mut Vec<M
     };
     let body = &opening.event.body;
     let entry = body.event("entry").and_then(|entry| asof.case(&entry));
-    let version = entry.and_then(|entry| versions::of(entry, body.integer("entryVersion")));
+    let version = entry
+        .as_ref()
+        .and_then(|entry| versions::of(entry, body.integer("entryVersion")));
     let Some(version) = version else { return };
     let known = version.content.event.body.list("conditions");
     for condition in fact.event.body.list("conditions") {
@@ -169,7 +171,9 @@ fn mandate(opening: &Fact, object: Option<DepartmentId>, asof: &AsOf<'_>, marks:
         return;
     };
     let mark = |code| Mark::new(code, Weight::Defect).with("mandate", named);
-    let found = asof.of_kind(CaseKind::Matter).find_map(|matter| {
+    let case = asof.source.case_with(&named).and_then(|case| asof.case(&case));
+    let matter = case.filter(|case| case.kind == CaseKind::Matter);
+    let found = matter.as_ref().and_then(|matter| {
         let fact = matter.fact(named)?;
         let plan = match fact.kind {
             K::MatterPlanIssued => Some(fact),
@@ -261,14 +265,13 @@ fn order(fact: &Fact, asof: &AsOf<'_>, marks: &mut Vec<Mark>) {
 fn repeated(state: &CaseState, fact: &Fact, asof: &AsOf<'_>, marks: &mut Vec<Mark>) {
     let body = &fact.event.body;
     let same = |other: &Fact, field: &str| other.event.body.word(field) == body.word(field);
-    for other in asof
-        .of_kind(CaseKind::Matter)
-        .filter(|other| other.id != state.id)
-    {
-        let open = matches!(
-            other.stage(),
-            Stage::Proposed | Stage::Approved | Stage::PlanIssued
-        );
+    const OPEN: [Stage; 3] = [Stage::Proposed, Stage::Approved, Stage::PlanIssued];
+    let others = asof.find(false, |id, brief| {
+        let open = brief.stages.iter().any(|stage| OPEN.contains(stage));
+        brief.kind == Some(CaseKind::Matter) && open && *id != state.id
+    });
+    for other in others {
+        let open = OPEN.contains(&other.stage());
         let opening = other.opening().filter(|opening| {
             open && opening.recorded <= fact.recorded && same(opening, "object") && same(opening, "topic")
         });

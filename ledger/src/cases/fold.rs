@@ -48,6 +48,16 @@ impl Vector {
         }
     }
 
+    /// Makes a vector of sizes, by log.
+    pub(crate) fn from_sizes(sizes: Vec<u64>) -> Self {
+        Self(sizes)
+    }
+
+    /// Returns the sizes, by log.
+    pub(crate) fn sizes(&self) -> &[u64] {
+        &self.0
+    }
+
     /// Raises every size to that of another vector.
     pub fn merge(&mut self, other: &Self) {
         if self.0.len() < other.0.len() {
@@ -77,7 +87,7 @@ pub struct CaseEntry {
     pub leaf: Hash,
     /// Its log.
     pub log: LogNo,
-    /// What lies in its past, its own log included.
+    /// What lies in its past in other logs; of its own log, everything before it does.
     pub past: Arc<Vector>,
     /// The kind.
     pub kind: EventKind,
@@ -138,7 +148,7 @@ pub enum Reversal {
 pub struct CaseFold {
     id: CaseId,
     entries: Vec<(CaseEntry, Result<Allowed, Void>)>,
-    state: Option<CaseState>,
+    state: Option<Arc<CaseState>>,
     folded_at: u64,
     refolds: u64,
 }
@@ -162,7 +172,12 @@ impl CaseFold {
 
     /// Returns the state of all entries under the newest registry, if the case was opened.
     pub fn state(&self) -> Option<&CaseState> {
-        self.state.as_ref()
+        self.state.as_deref()
+    }
+
+    /// Returns the state, shared.
+    pub fn shared_state(&self) -> Option<Arc<CaseState>> {
+        self.state.clone()
     }
 
     /// Returns every entry with its verdict in its own past, in order of arrival (which is no state).
@@ -184,7 +199,7 @@ impl CaseFold {
         if let Some(missing) = event.after.iter().find(|id| !known(id)) {
             return Err(Void::After(missing.to_string()));
         }
-        let allowed = verdict::judge(kind, event, self.state.as_ref(), place)?;
+        let allowed = verdict::judge(kind, event, self.state(), place)?;
         match missing_right(&allowed, place, place.version) {
             Some(void) => Err(void),
             None => Ok(allowed),
@@ -200,9 +215,10 @@ impl CaseFold {
         let same_registry =
             !registry.took_between(entry.version, newest) && !registry.took_between(self.folded_at, newest);
         if after_all && same_registry {
-            let verdict = self.verdict(&entry, self.state.as_ref(), registry);
+            let verdict = self.verdict(&entry, self.state(), registry);
             if let Ok(allowed) = &verdict {
-                self.state = apply(self.state.take(), &entry, allowed);
+                let state = self.state.take().map(Arc::unwrap_or_clone);
+                self.state = apply(state, &entry, allowed).map(Arc::new);
             }
             self.entries.push((entry, verdict));
             self.folded_at = newest;
@@ -223,7 +239,7 @@ impl CaseFold {
     pub fn refold(&mut self, registry: &Registry) {
         let newest = registry.newest().version;
         let all: Vec<&(CaseEntry, Result<Allowed, Void>)> = self.entries.iter().collect();
-        self.state = fold(&all, registry, newest);
+        self.state = fold(&all, registry, newest).map(Arc::new);
         self.folded_at = newest;
         self.refolds += 1;
     }

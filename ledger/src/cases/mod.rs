@@ -3,6 +3,7 @@
 //! Folding a case never reads another case (I5). Spec: `schemas/spec/fold.md`.
 
 pub mod addressees;
+pub mod brief;
 pub mod catalogue;
 pub mod clocks;
 pub mod cross;
@@ -28,6 +29,7 @@ mod table_tests;
 #[cfg(test)]
 mod weave_tests;
 
+pub use brief::Brief;
 pub use fold::{CaseEntry, CaseFold, Reversal};
 pub use state::{CaseState, EntryRef, Fact, Item};
 pub use table::{Stage, Table, Who};

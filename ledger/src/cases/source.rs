@@ -2,6 +2,7 @@
 //!
 //! Everything here is derived from resolved entries (I7); who holds them (a node, a test, a bundle) is a [`Source`].
 
+use super::brief::Brief;
 use super::fold::CaseFold;
 use super::state::{CaseState, Fact};
 use super::versions;
@@ -31,32 +32,37 @@ pub trait Source {
     /// Returns the registry.
     fn registry(&self) -> &Registry;
 
-    /// Returns the cases, by id.
-    fn cases(&self) -> &BTreeMap<CaseId, CaseFold>;
+    /// Returns a case.
+    fn case(&self, id: &CaseId) -> Option<Arc<CaseFold>>;
 
-    /// Returns when an addressed event was sent, available and received.
-    fn arrival(&self, event: &EventId) -> Option<&Arrival>;
+    /// Visits the briefs of all open cases, or of all cases, in any order.
+    fn visit_briefs(&self, open: bool, visit: &mut dyn FnMut(&CaseId, &Brief));
+
+    /// Returns the case in which an event stands.
+    fn case_with(&self, event: &EventId) -> Option<CaseId>;
+
+    /// Returns when an addressed event of a case was sent, available and received.
+    fn arrival(&self, case: &CaseId, event: &EventId) -> Option<Arrival>;
 
     /// Returns the roster of a department below a position of its log; `u64::MAX` gives the newest.
     fn roster_at(&self, department: &DepartmentId, index: u64) -> Option<Arc<Roster>>;
 
     /// Returns the speakable number of a case.
     fn number(&self, case: &CaseState) -> Option<CaseNumber>;
+
+    /// Returns the calendars of all departments.
+    fn calendars(&self) -> Arc<Calendars> {
+        Arc::new(Calendars::lay(self.registry()))
+    }
 }
 
-/// A source looked at from a moment.
-pub struct AsOf<'a> {
-    /// What is known.
-    pub source: &'a dyn Source,
-    /// The moment.
-    pub now: Timestamp,
-    calendars: BTreeMap<DepartmentId, Arc<LayeredCalendar>>,
-}
+/// The calendars of all departments, laid in their layers.
+#[derive(Debug, Clone, Default)]
+pub struct Calendars(BTreeMap<DepartmentId, Arc<LayeredCalendar>>);
 
-impl<'a> AsOf<'a> {
-    /// Looks at a source from a moment; lays the calendars of every department once.
-    pub fn new(source: &'a dyn Source, now: Timestamp) -> Self {
-        let registry = source.registry();
+impl Calendars {
+    /// Lays the calendars that a registry holds.
+    pub fn lay(registry: &Registry) -> Self {
         let mut laid: BTreeMap<String, Arc<LayeredCalendar>> = BTreeMap::new();
         let mut calendars = BTreeMap::new();
         for record in registry.departments(registry.newest().version) {
@@ -72,10 +78,26 @@ impl<'a> AsOf<'a> {
                 calendars.insert(record.id.clone(), found);
             }
         }
+        Self(calendars)
+    }
+}
+
+/// A source looked at from a moment.
+pub struct AsOf<'a> {
+    /// What is known.
+    pub source: &'a dyn Source,
+    /// The moment.
+    pub now: Timestamp,
+    calendars: Arc<Calendars>,
+}
+
+impl<'a> AsOf<'a> {
+    /// Looks at a source from a moment.
+    pub fn new(source: &'a dyn Source, now: Timestamp) -> Self {
         Self {
             source,
             now,
-            calendars,
+            calendars: source.calendars(),
         }
     }
 
@@ -90,14 +112,34 @@ impl<'a> AsOf<'a> {
     }
 
     /// Returns the state of a case.
-    pub fn case(&self, id: &CaseId) -> Option<&'a CaseState> {
-        self.source.cases().get(id).and_then(CaseFold::state)
+    pub fn case(&self, id: &CaseId) -> Option<Arc<CaseState>> {
+        self.source.case(id)?.shared_state()
+    }
+
+    /// Returns the states of the cases, open or all, whose briefs fit, by id.
+    pub fn find(
+        &self,
+        open: bool,
+        fits: impl Fn(&CaseId, &Brief) -> bool,
+    ) -> impl Iterator<Item = Arc<CaseState>> + '_ {
+        let mut ids = Vec::new();
+        self.source.visit_briefs(open, &mut |id, brief| {
+            if fits(id, brief) {
+                ids.push(*id);
+            }
+        });
+        ids.sort_unstable();
+        ids.into_iter().filter_map(|id| self.case(&id))
     }
 
     /// Returns the states of all cases of a kind, by id.
-    pub fn of_kind(&self, kind: CaseKind) -> impl Iterator<Item = &'a CaseState> {
-        let states = self.source.cases().values().filter_map(CaseFold::state);
-        states.filter(move |state| state.kind == kind)
+    pub fn of_kind(&self, kind: CaseKind) -> impl Iterator<Item = Arc<CaseState>> + '_ {
+        self.find(false, move |_, brief| brief.kind == Some(kind))
+    }
+
+    /// Says whether it may have changed since a brief was made who owes in a case.
+    pub fn is_stale(&self, brief: &Brief) -> bool {
+        brief.version < self.version()
     }
 
     /// Returns the profile of a department.
@@ -107,7 +149,7 @@ impl<'a> AsOf<'a> {
 
     /// Returns the calendar of a department.
     pub fn calendar_of(&self, department: &DepartmentId) -> Option<&LayeredCalendar> {
-        self.calendars.get(department).map(AsRef::as_ref)
+        self.calendars.0.get(department).map(AsRef::as_ref)
     }
 
     /// Returns the civil date of an instant where a department is.
@@ -147,7 +189,7 @@ impl<'a> AsOf<'a> {
         if fact.by == *by {
             return Some(fact.recorded);
         }
-        match self.source.arrival(&fact.entry.event) {
+        match self.arrival(fact) {
             Some(arrival) => arrival.received.get(by).copied(),
             None if fact.event.to.contains(by) => None,
             // Nobody was told of it in particular, so nobody's log can show when it came.
@@ -155,11 +197,18 @@ impl<'a> AsOf<'a> {
         }
     }
 
+    /// Returns when an act was sent, available and received, if it is addressed to others.
+    pub fn arrival(&self, fact: &Fact) -> Option<Arrival> {
+        let event = fact.entry.event;
+        let case = fact.event.case.unwrap_or(event);
+        self.source.arrival(&case, &event)
+    }
+
     /// Returns the shorter time for answers that the entry named in a request promises.
     pub fn promised_days(&self, request: &CaseState) -> Option<u32> {
         let body = &request.opening()?.event.body;
         let entry = self.case(&body.event("entry")?)?;
-        let version = versions::of(entry, body.integer("entryVersion"))?;
+        let version = versions::of(&entry, body.integer("entryVersion"))?;
         let days = version.content.event.body.integer("promisedDays")?;
         u32::try_from(days).ok()
     }

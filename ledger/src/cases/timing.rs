@@ -84,7 +84,7 @@ impl Setting<'_> {
         let received = owes
             .iter()
             .filter_map(|department| self.asof.received_at(start, department));
-        let arrival = self.asof.source.arrival(&start.entry.event);
+        let arrival = self.asof.arrival(start);
         ReceiptFacts {
             sent: Some(start.recorded),
             available: arrival.and_then(|arrival| arrival.available),

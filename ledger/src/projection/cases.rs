@@ -69,18 +69,17 @@ pub struct CaseFilter {
 
 /// Returns cases in short, by id.
 pub fn all(asof: &AsOf<'_>, filter: &CaseFilter) -> Vec<CaseLine> {
-    let states = asof.source.cases().values().filter_map(|case| case.state());
-    let wanted = states.filter(|state| {
-        filter.kind.is_none_or(|kind| state.kind == kind)
+    let wanted = asof.find(false, |_, brief| {
+        brief.kind.is_some()
+            && filter.kind.is_none_or(|kind| brief.kind == Some(kind))
+            && filter.stage.is_none_or(|stage| brief.stages.contains(&stage))
             && filter
-                .stage
-                .is_none_or(|stage| state.items.values().any(|item| item.stage == stage))
-            && filter.department.as_ref().is_none_or(|department| {
-                state.owner == *department || state.items.values().any(|item| item.holder == *department)
-            })
+                .department
+                .as_ref()
+                .is_none_or(|department| brief.concerns(department))
     });
     wanted
-        .map(|state| line(state, &due::of_case(state, asof), asof))
+        .map(|state| line(&state, &due::of_case(&state, asof), asof))
         .collect()
 }
 

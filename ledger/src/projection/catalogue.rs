@@ -74,27 +74,28 @@ pub struct EntryView {
 /// Returns every entry, by id.
 pub fn all(asof: &AsOf<'_>) -> Vec<EntryView> {
     let mut requests: std::collections::BTreeMap<EventId, usize> = std::collections::BTreeMap::new();
-    for request in asof.of_kind(CaseKind::Request) {
-        let named = request
-            .opening()
-            .and_then(|opening| opening.event.body.event("entry"));
-        if let Some(entry) = named {
-            *requests.entry(entry).or_insert(0) += 1;
+    asof.source.visit_briefs(false, &mut |_, brief| {
+        if brief.kind == Some(CaseKind::Request) {
+            for entry in &brief.names {
+                *requests.entry(*entry).or_insert(0) += 1;
+            }
         }
-    }
+    });
     let entries = asof.of_kind(CaseKind::Catalogue);
     entries
-        .filter_map(|state| view(state, asof, requests.get(&state.id).copied().unwrap_or(0)))
+        .filter_map(|state| view(&state, asof, requests.get(&state.id).copied().unwrap_or(0)))
         .collect()
 }
 
 /// Returns one entry; none for another kind of case, or one whose opening has no effect.
 pub fn of(state: &CaseState, asof: &AsOf<'_>) -> Option<EntryView> {
-    let requests = asof.of_kind(CaseKind::Request).filter(|request| {
-        let opening = request.opening();
-        opening.and_then(|opening| opening.event.body.event("entry")) == Some(state.id)
+    let mut requests = 0;
+    asof.source.visit_briefs(false, &mut |_, brief| {
+        if brief.kind == Some(CaseKind::Request) && brief.names.contains(&state.id) {
+            requests += 1;
+        }
     });
-    view(state, asof, requests.count())
+    view(state, asof, requests)
 }
 
 fn view(state: &CaseState, asof: &AsOf<'_>, requests: usize) -> Option<EntryView> {

@@ -98,21 +98,6 @@ pub fn of_case(case: &CaseFold, registry: &Registry) -> CaseDigest {
     }
 }
 
-/// Digests all cases but those that stand outside: cases that this software does not understand.
-pub fn of_cases(
-    cases: &BTreeMap<CaseId, CaseFold>,
-    outside: impl Fn(&CaseId) -> bool,
-    buckets: Buckets,
-    registry: &Registry,
-) -> BTreeMap<u8, BucketDigest> {
-    let counted = cases.iter().filter(|(id, _)| !outside(id));
-    of_all(
-        counted.map(|(id, case)| (*id, of_case(case, registry))),
-        buckets,
-        registry,
-    )
-}
-
 /// Digests the buckets of all cases from the digests of cases; every bucket is there, empty ones too.
 pub fn of_all(
     cases: impl IntoIterator<Item = (CaseId, CaseDigest)>,

@@ -167,9 +167,11 @@ fn risen(timed: &Timed, state: &CaseState, asof: &AsOf<'_>) -> Vec<Rise> {
 
 /// Returns the running clocks of all cases, the earliest last day first; those without a day come last.
 pub fn running(asof: &AsOf<'_>, owed_by: Option<&DepartmentId>, overdue: bool) -> Vec<DueLine> {
-    let states = asof.source.cases().values().filter_map(|case| case.state());
+    let states = asof.find(true, |_, brief| {
+        owed_by.is_none_or(|department| asof.is_stale(brief) || brief.owes.contains(department))
+    });
     let mut lines: Vec<DueLine> = states
-        .flat_map(|state| of_case(state, asof))
+        .flat_map(|state| of_case(&state, asof))
         .filter(|line| line.timed.is_running())
         .filter(|line| owed_by.is_none_or(|department| line.is_owed_by(department)))
         .filter(|line| !overdue || line.is_overdue() || line.is_overdue_if_deemed())

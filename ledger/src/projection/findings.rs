@@ -67,7 +67,7 @@ pub struct FindingView {
 /// Returns every finding, by id.
 pub fn all(asof: &AsOf<'_>) -> Vec<FindingView> {
     asof.of_kind(CaseKind::Finding)
-        .filter_map(|state| of(state, asof))
+        .filter_map(|state| of(&state, asof))
         .collect()
 }
 

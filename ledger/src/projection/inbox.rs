@@ -71,7 +71,19 @@ pub fn of(department: &DepartmentId, post: Option<&PostId>, asof: &AsOf<'_>) -> 
     let mut owed = Vec::new();
     let mut awaited = Vec::new();
     let mut risen = Vec::new();
-    for state in asof.source.cases().values().filter_map(|case| case.state()) {
+    let registry = asof.registry();
+    let role = |role| registry.has_role(department, role, asof.version());
+    let sees_all = role(Role::Supervision) || role(Role::LeadGroup);
+    let over = |owes: &DepartmentId| registry.authority_of(owes, asof.version()).as_ref() == Some(department);
+    let concerned = asof.find(true, |_, brief| {
+        sees_all
+            || asof.is_stale(brief)
+            || brief.owes.contains(department)
+            || brief.awaits.contains(department)
+            || brief.owes.iter().any(over)
+    });
+    for state in concerned {
+        let state = state.as_ref();
         for line in lines(state, department, roster.as_deref(), asof) {
             if line.owes.contains(department) {
                 owed.push(line);

@@ -63,7 +63,7 @@ pub struct MatterView {
 /// Returns every matter, by id.
 pub fn all(asof: &AsOf<'_>) -> Vec<MatterView> {
     asof.of_kind(CaseKind::Matter)
-        .filter_map(|state| of(state, asof))
+        .filter_map(|state| of(&state, asof))
         .collect()
 }
 
@@ -100,7 +100,11 @@ pub fn of(state: &CaseState, asof: &AsOf<'_>) -> Option<MatterView> {
                 && to.is_none_or(|to| today <= to),
         }
     });
-    let findings = asof.of_kind(CaseKind::Finding).filter(|finding| {
+    let findings = asof.find(false, |_, brief| {
+        let mut names = brief.names.iter();
+        brief.kind == Some(CaseKind::Finding) && names.any(|named| state.fact(*named).is_some())
+    });
+    let findings = findings.filter(|finding| {
         let mandate = finding.opening().and_then(|opening| opening.event.mandate);
         mandate.is_some_and(|mandate| state.fact(mandate).is_some())
     });

@@ -9,10 +9,42 @@ use tally_schemas::id::{DepartmentId, EventId, Origin};
 use tally_schemas::number::CaseNumber;
 use tally_schemas::time::Date;
 
+/// The number given last, by department, kind and year.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Running(BTreeMap<(DepartmentId, CaseKind, u16), u32>);
+
+impl Running {
+    /// Returns the next number: called once for each opening entry, in the order of its log, whatever its verdict.
+    ///
+    /// `recorded` is the civil date of its recorded time where the department is.
+    pub fn next(&mut self, department: &DepartmentId, kind: CaseKind, recorded: Date) -> CaseNumber {
+        // Recorded times lie within the years that a date can show.
+        let year = u16::try_from(recorded.year()).unwrap_or(0);
+        let running = self.0.entry((department.clone(), kind, year)).or_insert(0);
+        *running += 1;
+        CaseNumber {
+            department: department.clone(),
+            kind,
+            year,
+            running: *running,
+        }
+    }
+
+    /// Returns every count.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&(DepartmentId, CaseKind, u16), u32)> {
+        self.0.iter().map(|(key, running)| (key, *running))
+    }
+
+    /// Sets a count, as a snapshot has it.
+    pub(crate) fn set(&mut self, department: DepartmentId, kind: CaseKind, year: u16, running: u32) {
+        self.0.insert((department, kind, year), running);
+    }
+}
+
 /// The numbers given so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Numbers {
-    running: BTreeMap<(DepartmentId, CaseKind, u16), u32>,
+    running: Running,
     by_place: BTreeMap<(DepartmentId, u32, u64), CaseNumber>,
     by_number: BTreeMap<CaseNumber, EventId>,
 }
@@ -29,18 +61,8 @@ impl Numbers {
         recorded: Date,
         event: EventId,
     ) -> CaseNumber {
-        let department = &origin.department;
-        // Recorded times lie within the years that a date can show.
-        let year = u16::try_from(recorded.year()).unwrap_or(0);
-        let running = self.running.entry((department.clone(), kind, year)).or_insert(0);
-        *running += 1;
-        let number = CaseNumber {
-            department: department.clone(),
-            kind,
-            year,
-            running: *running,
-        };
-        let place = (department.clone(), origin.epoch, index);
+        let number = self.running.next(&origin.department, kind, recorded);
+        let place = (origin.department.clone(), origin.epoch, index);
         self.by_place.insert(place, number.clone());
         self.by_number.insert(number.clone(), event);
         number

@@ -115,7 +115,7 @@ pub struct RequestView {
 /// Returns every request, by id.
 pub fn all(asof: &AsOf<'_>) -> Vec<RequestView> {
     asof.of_kind(CaseKind::Request)
-        .filter_map(|state| of(state, asof))
+        .filter_map(|state| of(&state, asof))
         .collect()
 }
 

@@ -80,7 +80,7 @@ pub struct TaskView {
 /// Returns every task, by id.
 pub fn all(asof: &AsOf<'_>) -> Vec<TaskView> {
     asof.of_kind(CaseKind::Task)
-        .filter_map(|state| of(state, asof))
+        .filter_map(|state| of(&state, asof))
         .collect()
 }
 

@@ -83,7 +83,7 @@ pub fn of(case: &CaseFold, asof: &AsOf<'_>) -> Trail {
         let fact = place.and_then(|place| state?.facts.get(place));
         let errata = state.iter().flat_map(|state| &state.facts);
         let errata = errata.filter(|fact| fact.event.corrects == Some(entry.entry.event));
-        let arrival = asof.source.arrival(&entry.entry.event);
+        let arrival = asof.source.arrival(&case.id(), &entry.entry.event);
         entries.push(TrailEntry {
             place,
             right_taken: reversals.iter().find_map(|reversal| match reversal {
@@ -98,7 +98,7 @@ pub fn of(case: &CaseFold, asof: &AsOf<'_>) -> Trail {
                 Some(fact) => asof.done_on(fact),
                 None => asof.day_at(&entry.event.department, entry.recorded),
             },
-            available: arrival.and_then(|arrival| arrival.available),
+            available: arrival.as_ref().and_then(|arrival| arrival.available),
             received: arrival
                 .map(|arrival| arrival.received.clone())
                 .unwrap_or_default(),

@@ -221,7 +221,7 @@ impl Replica {
     }
 
     /// Takes entries that the own disk kept; their signatures are checked like any others.
-    pub(super) fn restore(&mut self, origin: &Origin, entries: &[Vec<u8>], checkpoint: &[u8]) {
+    pub(super) fn read_back(&mut self, origin: &Origin, entries: &[Vec<u8>], checkpoint: &[u8]) {
         let Some(number) = self.known_log(origin) else {
             // A log of a department that was admitted later: its turn comes when the registrar's log is resolved.
             self.late
@@ -280,7 +280,7 @@ impl Replica {
             .collect();
         for origin in known {
             for (entries, checkpoint) in self.late.remove(&origin).unwrap_or_default() {
-                self.restore(&origin, &entries, &checkpoint);
+                self.read_back(&origin, &entries, &checkpoint);
             }
         }
     }

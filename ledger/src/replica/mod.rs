@@ -14,18 +14,20 @@ mod submit;
 pub use input::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Ticket};
 pub use refusal::{Family, Refusal};
 
+use crate::archive::Archive;
 use crate::authority::RegistryError;
 use crate::cases::fold::LogNo;
 use crate::checkpoint::{OtherLines, VerifiedCheckpoint, verify_checkpoint};
 use crate::crypto::VerifyingKey;
 use crate::proof::prove_recorded;
-use crate::world::{Need, World, WorldAlarm};
+use crate::world::{Need, RestoreError, Snapshot, World, WorldAlarm};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Origin};
 use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, FRAME_BYTES_MAX};
+use tally_schemas::snapshot::SnapshotHead;
 use tally_schemas::statement::Statement;
 use tally_schemas::time::Timestamp;
 
@@ -115,8 +117,56 @@ impl Replica {
     /// # Errors
     /// A genesis that founds nothing.
     pub fn found(genesis: &[u8], hosted: BTreeSet<DepartmentId>) -> Result<Self, RegistryError> {
-        Ok(Self {
-            world: World::found(genesis)?,
+        Ok(Self::of_world(World::found(genesis)?, hosted))
+    }
+
+    /// As [`Self::found`]; what the replica lets go of after a snapshot is in the archive.
+    ///
+    /// # Errors
+    /// A genesis that founds nothing.
+    pub fn found_with(
+        genesis: &[u8],
+        hosted: BTreeSet<DepartmentId>,
+        archive: Arc<dyn Archive>,
+    ) -> Result<Self, RegistryError> {
+        Ok(Self::of_world(World::found_with(genesis, archive)?, hosted))
+    }
+
+    /// Makes the replica that a snapshot was taken of. The caller has found that its logs have the heads that the snapshot
+    /// names, and hands in the entries after them as [`Input::Restored`].
+    ///
+    /// # Errors
+    /// Why the snapshot cannot be used; then everything is derived from the logs.
+    pub fn restore(
+        genesis: &[u8],
+        hosted: BTreeSet<DepartmentId>,
+        archive: Arc<dyn Archive>,
+        head: &SnapshotHead,
+    ) -> Result<Self, RestoreError> {
+        Ok(Self::of_world(World::restore(genesis, archive, head)?, hosted))
+    }
+
+    /// Returns what is to be kept of everything resolved here, since the last snapshot; none while something is not durable
+    /// yet, or nothing counts any more. When it is in the archive, [`Self::let_go`] follows.
+    ///
+    /// # Errors
+    /// Something cannot be written, or cannot be read any more.
+    pub fn snapshot(&self) -> Result<Option<Snapshot>, RestoreError> {
+        let busy = !self.open.is_empty() || !self.in_flight.is_empty() || !self.late.is_empty();
+        if busy || self.failed.is_some() || !self.outputs.is_empty() {
+            return Ok(None);
+        }
+        self.world.snapshot().map(Some)
+    }
+
+    /// Lets go of what a snapshot keeps, once it is in the archive; says whether it did.
+    pub fn let_go(&mut self, snapshot: &Snapshot) -> bool {
+        self.world.let_go(snapshot)
+    }
+
+    fn of_world(world: World, hosted: BTreeSet<DepartmentId>) -> Self {
+        Self {
+            world,
             hosted,
             checkpoints: BTreeMap::new(),
             covering: BTreeMap::new(),
@@ -137,7 +187,7 @@ impl Replica {
             announced: None,
             failed: None,
             outputs: Vec::new(),
-        })
+        }
     }
 
     /// Returns everything held, resolved and folded here.
@@ -176,7 +226,7 @@ impl Replica {
                     origin,
                     entries,
                     checkpoint,
-                } => self.restore(&origin, &entries, &checkpoint),
+                } => self.read_back(&origin, &entries, &checkpoint),
                 Input::Evidence { bytes, is_kept } => self.take_evidence(&bytes, is_kept),
                 Input::Verified(results) => self.verified(now, &results),
                 Input::Persisted { token, checkpoint } => self.persisted(token, checkpoint.as_deref()),
@@ -185,6 +235,13 @@ impl Replica {
             }
         }
         self.flush();
+        if let Some(why) = self.world.broken().filter(|_| self.failed.is_none()) {
+            // What was derived meanwhile may rest on what could not be read: nothing of it leaves.
+            self.outputs.clear();
+            self.stop(format!(
+                "what a snapshot rests on is damaged: {why}; a restart derives it anew"
+            ));
+        }
         std::mem::take(&mut self.outputs)
     }
 
@@ -298,12 +355,12 @@ impl Replica {
 
     /// Returns the proof of an event that is recorded and covered by a checkpoint held here.
     pub fn proof(&self, event: &EventId) -> Option<Recorded> {
-        self.world.places(event).iter().find_map(|(number, index)| {
+        self.world.places(event).into_iter().find_map(|(number, index)| {
             let checkpoint = self
                 .checkpoints
-                .get(number)
-                .filter(|held| held.head().size > *index)?;
-            self.recorded(*number, *index, *event, checkpoint).ok()
+                .get(&number)
+                .filter(|held| held.head().size > index)?;
+            self.recorded(number, index, *event, checkpoint).ok()
         })
     }
 

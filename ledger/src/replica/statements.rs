@@ -64,7 +64,7 @@ impl Replica {
         let Some(own) = self.world.log_at(number) else {
             return Vec::new();
         };
-        let covered = own.upto(own.size()).cloned().unwrap_or_default();
+        let covered = self.world.foreign(number, own.size());
         self.world
             .logs()
             .filter_map(|log| {
@@ -73,11 +73,7 @@ impl Replica {
                     .map(|other| (other, log))
             })
             .filter(|(other, log)| {
-                let reached = if by_acts {
-                    log.acts_upto.min(log.cursor())
-                } else {
-                    log.cursor()
-                };
+                let reached = if by_acts { log.acts_upto() } else { log.cursor() };
                 *other != number && reached > covered.size(*other)
             })
             .map(|(other, _)| other)
@@ -97,7 +93,7 @@ impl Replica {
                 let mut logs: Vec<LogNo> = ids
                     .iter()
                     .flat_map(|id| self.world.places(id))
-                    .map(|(log, _)| *log)
+                    .map(|(log, _)| log)
                     .collect();
                 logs.sort_unstable();
                 logs.dedup();

@@ -167,9 +167,9 @@ impl Replica {
         let places: Vec<u64> = self
             .world
             .places(id)
-            .iter()
+            .into_iter()
             .filter(|(log, _)| *log == number)
-            .map(|(_, index)| *index)
+            .map(|(_, index)| index)
             .collect();
         let counts = |index: &u64| self.stands(number, *index, id);
         let index = places.into_iter().find(counts)?;
@@ -200,13 +200,9 @@ impl Replica {
 
     /// Says whether an entry's event counts (is not void).
     fn stands(&self, number: LogNo, index: u64, id: &EventId) -> bool {
-        let standing = self
-            .world
-            .log_at(number)
-            .and_then(|log| log.resolved.get(usize::try_from(index).ok()?))
-            .map(|entry| &entry.standing);
+        let standing = self.world.resolved(number, index).map(|entry| entry.standing);
         match standing {
-            Some(Standing::InCase(case)) => self.world.case(case).is_some_and(|fold| {
+            Some(Standing::InCase(case)) => self.world.case(&case).is_some_and(|fold| {
                 fold.entries().iter().any(|(entry, verdict)| {
                     entry.log == number
                         && entry.entry.index == index
@@ -341,7 +337,8 @@ impl Replica {
             origin: &header.origin,
             index: header.index,
         };
-        let possible = |refusal: Refusal| match self.world.case(&case).and_then(CaseFold::state) {
+        let held = self.world.case(&case);
+        let possible = |refusal: Refusal| match held.as_ref().and_then(|fold| fold.state()) {
             Some(state) => refusal.instead(next_acts(state, registry, header.registry.version)),
             None => refusal,
         };
@@ -351,14 +348,11 @@ impl Replica {
                 "the case holds events of a newer version of the software",
             ));
         }
-        let fold = self
-            .world
-            .case(&case)
-            .cloned()
-            .unwrap_or_else(|| CaseFold::new(case));
+        let fold = held.clone().unwrap_or_else(|| Arc::new(CaseFold::new(case)));
         fold.judge_next(kind, event, place)
             .map_err(|void| possible(Refusal::from(void)))?;
         if event.source == Source::Own {
+            let fold = Arc::unwrap_or_clone(fold);
             let folded = self.fold_ahead(fold, kind, id, event, header, officers);
             super::refusal::stop_unlawful(&self.world, header.recorded, &folded, id).map_err(possible)?;
         }
@@ -442,12 +436,12 @@ impl Replica {
         let Some(own) = self.world.log_at(number) else {
             return Vec::new();
         };
-        let covered = own.upto(own.size()).cloned().unwrap_or_default();
+        let covered = self.world.foreign(number, own.size());
         let mut logs: Vec<LogNo> = Vec::new();
         for case in cases {
-            for (entry, _) in self.world.case(case).map_or(&[][..], CaseFold::entries) {
-                if entry.log != number && entry.entry.index >= covered.size(entry.log) {
-                    logs.push(entry.log);
+            for (log, index) in self.world.places_of_case(case) {
+                if log != number && index >= covered.size(log) {
+                    logs.push(log);
                 }
             }
         }
@@ -557,8 +551,9 @@ impl Replica {
         let payload = String::from_utf8(bytes.to_vec())
             .map_err(|_| Refusal::invalid("form", "the note is not UTF-8"))?;
         let past = self.world.next_past(number);
+        let own = self.world.log_at(number).map_or(0, crate::world::Log::size);
         self.world
-            .takings_reach(&payload, &past)
+            .takings_reach((number, own), &payload, &past)
             .map_err(|why| Refusal::refused("governance", why))?;
         let mut registry = self.world.registry().clone();
         registry

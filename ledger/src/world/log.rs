@@ -1,10 +1,12 @@
 //! One log as held here: its tree, what waits to be resolved, its roster, what it has named.
 
+use super::kept::Kept;
+use super::tree::HeldTree;
 use crate::authority::RosterHistory;
 use crate::cases::fold::{LogNo, Vector};
 use crate::checkpoint::LogKey;
 use crate::crypto::{VerifyingKey, event_id, leaf_hash};
-use crate::merkle::{Frontier, Tree};
+use crate::merkle::Frontier;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_schemas::FormatError;
@@ -177,17 +179,49 @@ pub struct Waiting {
     pub results: Vec<LineResult>,
 }
 
-/// What is kept of every resolved entry.
+/// What is kept of a resolved entry.
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    /// What lies at and below it: its own past and itself.
-    pub upto: Arc<Vector>,
+    /// What lies below it in other logs; what it says of its own log does not count.
+    pub foreign: Arc<Vector>,
     /// When it was recorded.
     pub recorded: Timestamp,
     /// The event it carries, if any.
     pub event: Option<EventId>,
+    /// Whether the event is addressed to other departments.
+    pub addressed: bool,
     /// What it counts as.
     pub standing: super::Standing,
+}
+
+/// What follows from the entries of a log up to some position.
+#[derive(Debug, Clone, Default)]
+pub(super) struct End {
+    /// Leaf hash, time and registry version of the last entry.
+    pub(super) last: Option<(Hash, Timestamp, u64)>,
+    /// The size of other logs that it named last.
+    pub(super) named: BTreeMap<Origin, u64>,
+    /// The size at the end of the newest act (no statement).
+    pub(super) acts_upto: u64,
+}
+
+impl End {
+    pub(super) fn advance(&mut self, leaf: Hash, header: &EntryHeader, payload: &Payload) {
+        self.last = Some((leaf, header.recorded, header.registry.version));
+        let stated = match payload {
+            Payload::Statement(Statement::Heads(list)) => list.as_slice(),
+            _ => &[],
+        };
+        for head in header.heads.iter().chain(stated) {
+            match self.named.get_mut(&head.origin) {
+                Some(size) => *size = head.head.size,
+                None => drop(self.named.insert(head.origin.clone(), head.head.size)),
+            }
+        }
+        if payload.is_act() {
+            self.acts_upto = header.index + 1;
+        }
+    }
 }
 
 /// A log as held here.
@@ -198,42 +232,49 @@ pub struct Log {
     /// The key that signs its checkpoints.
     pub key: LogKey,
     /// Every leaf held.
-    pub tree: Tree,
+    pub tree: HeldTree,
     /// The same head in little memory, to try entries on before they are held.
     pub frontier: Frontier,
-    /// The resolved prefix.
-    pub resolved: Vec<Resolved>,
+    /// The resolved entries in memory, from a position on; those before it are in the archive.
+    pub(super) resolved: Vec<Resolved>,
+    pub(super) base: u64,
     /// What waits, in order.
     pub waiting: std::collections::VecDeque<Waiting>,
     /// The department's roster.
     pub roster: RosterHistory,
     /// Keys that roster events held here name, for checking signatures ahead of resolution.
     pub keys_seen: BTreeMap<OfficerId, Vec<VerifyingKey>>,
-    /// How many entries the newest act (no statement) ends at: statements never cause statements.
-    pub acts_upto: u64,
     /// Why ingest of the log stopped, if it did.
     pub stopped: Option<String>,
-    last: Option<(Hash, Timestamp, u64)>,
-    named: BTreeMap<Origin, u64>,
+    /// After all that is held.
+    pub(super) held: End,
+    /// After all that is resolved.
+    pub(super) settled: End,
 }
 
 impl Log {
     /// Makes an empty log.
-    pub fn new(origin: Origin, key: LogKey) -> Self {
+    pub(super) fn new(origin: Origin, key: LogKey, kept: &Arc<Kept>) -> Self {
+        let origin = Arc::new(origin);
         Self {
-            origin: Arc::new(origin),
+            tree: HeldTree::new(origin.clone(), kept.clone()),
+            origin,
             key,
-            tree: Tree::new(),
             frontier: Frontier::new(),
             resolved: Vec::new(),
+            base: 0,
             waiting: std::collections::VecDeque::new(),
             roster: RosterHistory::default(),
             keys_seen: BTreeMap::new(),
-            acts_upto: 0,
             stopped: None,
-            last: None,
-            named: BTreeMap::new(),
+            held: End::default(),
+            settled: End::default(),
         }
+    }
+
+    /// Returns how many entries the newest resolved act (no statement) ends at: statements never cause statements.
+    pub fn acts_upto(&self) -> u64 {
+        self.settled.acts_upto
     }
 
     /// Returns how many entries are held.
@@ -243,23 +284,24 @@ impl Log {
 
     /// Returns how many entries are resolved.
     pub fn cursor(&self) -> u64 {
-        self.resolved.len() as u64
+        self.base + self.resolved.len() as u64
     }
 
     /// Returns the leaf hash that the next entry must name as `prev`.
     pub fn next_prev(&self, genesis: &Hash) -> Hash {
-        self.last.map_or(*genesis, |(leaf, ..)| leaf)
+        self.held.last.map_or(*genesis, |(leaf, ..)| leaf)
     }
 
     /// Returns the recorded time of the last entry.
     pub fn last_recorded(&self) -> Timestamp {
-        self.last
+        self.held
+            .last
             .map_or(Timestamp::default(), |(_, recorded, _)| recorded)
     }
 
     /// Returns the size of another log that this one named last.
     pub fn named(&self, origin: &Origin) -> u64 {
-        self.named.get(origin).copied().unwrap_or(0)
+        self.held.named.get(origin).copied().unwrap_or(0)
     }
 
     /// Checks that bytes can stand next, and returns the leaf hash with the parsed entry.
@@ -298,7 +340,7 @@ impl Log {
                 expected: expected.short(),
             });
         }
-        if let Some((_, before, version)) = self.last {
+        if let Some((_, before, version)) = self.held.last {
             if header.recorded < before {
                 return Err(HoldError::Recorded {
                     origin,
@@ -351,18 +393,8 @@ impl Log {
         let Entry { header, payload } = entry;
         self.tree.append(leaf);
         self.frontier.append(leaf);
-        self.last = Some((leaf, header.recorded, header.registry.version));
         let payload = Payload::parse(&payload);
-        let mut heads: Vec<&tally_schemas::id::NamedHead> = header.heads.iter().collect();
-        if let Payload::Statement(Statement::Heads(list)) = &payload {
-            heads.extend(list);
-        }
-        for head in heads {
-            self.named.insert(head.origin.clone(), head.head.size);
-        }
-        if payload.is_act() {
-            self.acts_upto = self.size();
-        }
+        self.held.advance(leaf, &header, &payload);
         if let Payload::Event { event, .. } = &payload {
             self.remember_keys(event);
         }
@@ -374,7 +406,7 @@ impl Log {
         });
     }
 
-    fn remember_keys(&mut self, event: &Event) {
+    pub(super) fn remember_keys(&mut self, event: &Event) {
         let Kind::Known(kind) = event.kind else { return };
         if kind.case_kind() != CaseKind::Roster {
             return;
@@ -398,12 +430,6 @@ impl Log {
                     .push(VerifyingKey::new(&key));
             }
         }
-    }
-
-    /// Returns what lies at and below an entry, once it is resolved.
-    pub fn upto(&self, size: u64) -> Option<&Arc<Vector>> {
-        let place = usize::try_from(size.checked_sub(1)?).ok()?;
-        self.resolved.get(place).map(|entry| &entry.upto)
     }
 }
 

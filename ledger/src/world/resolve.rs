@@ -1,10 +1,13 @@
 //! From held to resolved: one cursor per log, moved when everything that the next entry's past names is held and resolved.
 
 use super::log::{HoldError, LineResult, Payload, Resolved, Waiting};
-use super::{Addressed, Standing, World, WorldAlarm};
+use super::row::Place;
+use super::{Log, Standing, World, WorldAlarm};
+use crate::authority::check::LineKey;
 use crate::authority::check::administrator_right;
 use crate::authority::{RosterFact, Void, check_signers};
-use crate::cases::fold::{CaseEntry, CaseFold, LogNo, Vector};
+use crate::cases::CaseFold;
+use crate::cases::fold::{CaseEntry, LogNo, Vector};
 use crate::cases::source::Arrival;
 use crate::cases::{EntryRef, table_of};
 use crate::crypto::VerifyingKey;
@@ -13,7 +16,7 @@ use std::sync::Arc;
 use tally_schemas::entry::EntryHeader;
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::governance::{Change, Governance};
-use tally_schemas::id::{DepartmentId, EventId, Hash, NamedHead, NodeId, OfficerId};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NamedHead, NodeId, OfficerId};
 use tally_schemas::note::Note;
 use tally_schemas::statement::Statement;
 use tally_schemas::time::Timestamp;
@@ -31,6 +34,14 @@ pub struct Need {
     pub key: VerifyingKey,
     /// The note.
     pub note: Arc<Note>,
+}
+
+/// What the signature lines of an event gave.
+struct Signed {
+    /// Who signed, in line order; or why the signatures give it no authority.
+    signers: Result<Vec<OfficerId>, Void>,
+    /// The line that did not verify.
+    bad_line: Option<u8>,
 }
 
 /// What became of one attempt to resolve.
@@ -216,10 +227,10 @@ impl World {
             return Step::Waits(obstacle);
         }
         let index = waiting.header.index;
-        let signers = match &waiting.payload {
+        let signed = match &waiting.payload {
             Payload::Event { event, note, .. } => match self.check_event(number, index, waiting, event, note)
             {
-                Ok(signers) => Some(signers),
+                Ok(signed) => Some(signed),
                 Err(needs) => return Step::Needs(needs),
             },
             _ => None,
@@ -227,35 +238,44 @@ impl World {
         let Some(waiting) = self.log_mut(number).and_then(|log| log.waiting.pop_front()) else {
             return Step::Empty;
         };
-        let upto = self.advance_vector(number, index, &waiting);
-        let standing = self.stand(number, &waiting, &upto, signers);
+        let before = self.foreign(number, index);
+        let foreign = self.advance_vector(number, index, &waiting, &before);
+        let standing = self.stand(number, &waiting, &foreign, signed);
         if let Standing::Void(void) = &standing {
             tracing::debug!(index, code = void.code(), "entry is void");
         }
+        let recorded = waiting.header.recorded;
+        let mut addressed = false;
         let event = match &waiting.payload {
             Payload::Event { id, event, .. } => {
-                self.places.entry(*id).or_default().push((number, index));
+                self.placed.entry(*id).or_default().push((number, index));
                 // Only in its own department's log is an event sent: a copy elsewhere says nothing about when.
                 if self
                     .log_at(number)
                     .is_some_and(|log| log.origin.department == event.department)
                 {
-                    self.note_addressed(number, index, *id, event, waiting.header.recorded);
+                    addressed = self.note_addressed(&standing, *id, event, recorded);
+                    for stated in event.commitments() {
+                        let places = self.committed.entry(stated.commit).or_default();
+                        places.push((number, index));
+                    }
                 }
                 Some(*id)
             }
             _ => None,
         };
-        let recorded = waiting.header.recorded;
         if let Some(log) = self.log_mut(number) {
+            log.settled
+                .advance(waiting.leaf, &waiting.header, &waiting.payload);
             log.resolved.push(Resolved {
-                upto: upto.clone(),
+                foreign: foreign.clone(),
                 recorded,
                 event,
+                addressed,
                 standing,
             });
         }
-        self.note_received(number, &waiting, &upto, recorded);
+        self.note_received(number, &waiting, &before, &foreign, recorded);
         Step::Resolved
     }
 
@@ -267,19 +287,17 @@ impl World {
         waiting: &Waiting,
         event: &Event,
         note: &Arc<Note>,
-    ) -> Result<Result<Vec<OfficerId>, Void>, Vec<Need>> {
-        let named = waiting.header.registry;
-        if self.registry.hash_of(named.version) != Some(named.hash) {
-            return Ok(Err(Void::RegistryHash(named.version)));
-        }
-        let Some(log) = self.log_at(number) else {
-            return Ok(Err(Void::Lines));
+    ) -> Result<Signed, Vec<Need>> {
+        let void = |void: Void| Signed {
+            signers: Err(void),
+            bad_line: None,
         };
-        let department = &log.origin.department;
-        let roster = log.roster.at(index, named.version, &self.registry, department);
-        let keys = match check_signers(event, note, &waiting.header, &roster, &self.registry) {
+        let Some(log) = self.log_at(number) else {
+            return Ok(void(Void::Lines));
+        };
+        let keys = match self.keys_of(log, &waiting.header, event, note) {
             Ok(keys) => keys,
-            Err(void) => return Ok(Err(void)),
+            Err(reason) => return Ok(void(reason)),
         };
         let mut needs = Vec::new();
         for (line, expected) in keys.iter().enumerate() {
@@ -289,7 +307,12 @@ impl World {
                 .find(|result| result.line == line && result.key.public_key() == expected.key.public_key());
             match result {
                 Some(result) if result.verified => {}
-                Some(_) => return Ok(Err(Void::Signature(expected.officer.clone()))),
+                Some(_) => {
+                    return Ok(Signed {
+                        signers: Err(Void::Signature(expected.officer.clone())),
+                        bad_line: u8::try_from(line).ok(),
+                    });
+                }
                 None => needs.push(Need {
                     log: number,
                     index,
@@ -300,27 +323,68 @@ impl World {
             }
         }
         if needs.is_empty() {
-            Ok(Ok(keys.into_iter().map(|key| key.officer).collect()))
+            Ok(Signed {
+                signers: Ok(keys.into_iter().map(|key| key.officer).collect()),
+                bad_line: None,
+            })
         } else {
             Err(needs)
         }
     }
 
-    /// Computes what lies at and below an entry, from the entry before and the heads that it names.
-    fn advance_vector(&mut self, number: LogNo, index: u64, waiting: &Waiting) -> Arc<Vector> {
-        let before = self
-            .log_at(number)
-            .and_then(|log| log.upto(index))
-            .cloned()
-            .unwrap_or_default();
-        let mut vector = Vector::clone(&before);
-        vector.raise(number, index + 1);
+    /// Returns the officer and key of each signature line, or why the event has no authority whatever they give.
+    fn keys_of(
+        &self,
+        log: &Log,
+        header: &EntryHeader,
+        event: &Event,
+        note: &Note,
+    ) -> Result<Vec<LineKey>, Void> {
+        let named = header.registry;
+        if self.registry.hash_of(named.version) != Some(named.hash) {
+            return Err(Void::RegistryHash(named.version));
+        }
+        let department = &log.origin.department;
+        let roster = log
+            .roster
+            .at(header.index, named.version, &self.registry, department);
+        check_signers(event, note, header, &roster, &self.registry)
+    }
+
+    /// Returns who signed an event that was resolved before, by the line that did not verify.
+    pub(super) fn signers_again(
+        &self,
+        log: &Log,
+        header: &EntryHeader,
+        event: &Event,
+        note: &Note,
+        bad_line: Option<u8>,
+    ) -> Result<Vec<OfficerId>, Void> {
+        let keys = self.keys_of(log, header, event, note)?;
+        match bad_line.and_then(|line| keys.get(usize::from(line))) {
+            Some(bad) => Err(Void::Signature(bad.officer.clone())),
+            None => Ok(keys.into_iter().map(|key| key.officer).collect()),
+        }
+    }
+
+    /// Computes what lies below an entry in other logs, from the entry before and the heads that it names.
+    fn advance_vector(
+        &mut self,
+        number: LogNo,
+        index: u64,
+        waiting: &Waiting,
+        before: &Arc<Vector>,
+    ) -> Arc<Vector> {
+        let mut vector = before.clone();
         for head in named_heads(waiting) {
             let Some(other) = self.number(&head.origin.department) else {
                 continue;
             };
             let Some(log) = self.log_at(other) else { continue };
-            let held = log.tree.head_at(head.head.size).ok();
+            let held = match log.tree.size() {
+                size if size == head.head.size => Some(log.tree.head()),
+                _ => log.tree.head_at(head.head.size).ok(),
+            };
             if held != Some(head.head) {
                 self.alarms.push(WorldAlarm::ForeignRoot {
                     by: waiting.header.origin.to_string(),
@@ -330,19 +394,23 @@ impl World {
                 });
                 continue;
             }
-            if let Some(upto) = log.upto(head.head.size).cloned() {
-                vector.merge(&upto);
+            let below = self.foreign(other, head.head.size);
+            if other == number || (vector.size(other) >= head.head.size && vector.covers(&below)) {
+                continue;
             }
+            let vector = Arc::make_mut(&mut vector);
+            vector.merge(&below);
+            vector.raise(other, head.head.size);
         }
-        Arc::new(vector)
+        vector
     }
 
     fn stand(
         &mut self,
         number: LogNo,
         waiting: &Waiting,
-        upto: &Arc<Vector>,
-        signers: Option<Result<Vec<OfficerId>, Void>>,
+        foreign: &Arc<Vector>,
+        signed: Option<Signed>,
     ) -> Standing {
         let header = &waiting.header;
         match &waiting.payload {
@@ -354,9 +422,12 @@ impl World {
                 }
                 Standing::Statement
             }
-            Payload::Governance(text) => self.stand_governance(number, text, upto),
+            Payload::Governance(text) => self.stand_governance(number, text, foreign),
             Payload::Event { id, event, .. } => {
-                let signers = signers.unwrap_or(Err(Void::Lines));
+                let (signers, bad_line) = match signed {
+                    Some(signed) => (signed.signers, signed.bad_line),
+                    None => (Err(Void::Lines), None),
+                };
                 match &event.kind {
                     // What nobody with authority signed must not keep a case from being understood.
                     Kind::Unknown(_) => match signers {
@@ -369,18 +440,22 @@ impl World {
                         }
                     },
                     Kind::Known(kind) if kind.case_kind() == CaseKind::Roster => {
-                        match signers
-                            .and_then(|officers| self.stand_roster(number, waiting, *id, event, &officers))
-                        {
+                        let Payload::Event { note, .. } = &waiting.payload else {
+                            return Standing::Void(Void::Lines);
+                        };
+                        match signers.and_then(|officers| {
+                            self.stand_roster(number, header, note, *id, event, &officers)
+                        }) {
                             Ok(()) => Standing::Roster(*kind),
                             Err(void) => Standing::Void(void),
                         }
                     }
                     Kind::Known(kind) => {
                         let case = event.case.unwrap_or(*id);
-                        if kind.opens_case() {
-                            self.count_opening(number, header, kind.case_kind(), case);
-                        }
+                        let given = kind
+                            .opens_case()
+                            .then(|| self.count_opening(number, header, kind.case_kind(), case))
+                            .flatten();
                         let Some(log) = self.log_at(number) else {
                             return Standing::Void(Void::NoCase);
                         };
@@ -396,14 +471,20 @@ impl World {
                             },
                             leaf: waiting.leaf,
                             log: number,
-                            past: upto.clone(),
+                            past: foreign.clone(),
                             kind: *kind,
                             event: event.clone(),
                             recorded: header.recorded,
                             version: header.registry.version,
                             signers,
                         };
-                        self.fold_in(case, entry);
+                        let place = Place {
+                            log: number,
+                            index: header.index,
+                            bad_line,
+                            number: given,
+                        };
+                        self.fold_in(case, entry, place);
                         Standing::InCase(case)
                     }
                 }
@@ -411,34 +492,54 @@ impl World {
         }
     }
 
-    fn count_opening(&mut self, number: LogNo, header: &EntryHeader, kind: CaseKind, case: EventId) {
-        let Some(origin) = self.log_at(number).map(|log| log.origin.clone()) else {
-            return;
-        };
+    fn count_opening(
+        &mut self,
+        number: LogNo,
+        header: &EntryHeader,
+        kind: CaseKind,
+        case: EventId,
+    ) -> Option<(u16, u32)> {
+        let origin = self.log_at(number)?.origin.clone();
         let zone = self
             .registry
             .profile_of(&origin.department)
             .map_or(0, |profile| profile.zone.offset_minutes);
         let recorded = header.recorded.date_at(zone);
-        self.numbers_given
-            .count(&origin, header.index, kind, recorded, case);
+        let given = self.running.next(&origin.department, kind, recorded);
+        let place = (given.year, given.running);
+        self.numbered.insert(given, case);
+        Some(place)
     }
 
-    fn fold_in(&mut self, case: EventId, entry: CaseEntry) {
-        let fold = self.cases.entry(case).or_insert_with(|| CaseFold::new(case));
+    fn fold_in(&mut self, id: EventId, entry: CaseEntry, place: Place) {
+        let case = self.case_mut(id);
+        let held = case.fold.take();
+        let mut fold = match held {
+            Some(fold) => fold,
+            None => {
+                let case = case.clone();
+                Arc::new(self.refold(&case))
+            }
+        };
         let before = fold.reversals(&self.registry).len();
-        fold.insert(entry, &self.registry);
+        let next: &mut CaseFold = Arc::make_mut(&mut fold);
+        next.insert(entry, &self.registry);
         let count = fold.reversals(&self.registry).len();
         if count > before {
-            self.alarms.push(WorldAlarm::Reversed { case, count });
+            self.alarms.push(WorldAlarm::Reversed { case: id, count });
         }
-        self.touched.insert(case);
+        let case = self.case_mut(id);
+        case.places.push(place);
+        case.touch();
+        let _empty = case.fold.set(fold);
+        self.touched.insert(id);
     }
 
-    fn stand_roster(
+    pub(super) fn stand_roster(
         &mut self,
         number: LogNo,
-        waiting: &Waiting,
+        header: &EntryHeader,
+        note: &Note,
         id: EventId,
         event: &Arc<Event>,
         officers: &[OfficerId],
@@ -447,9 +548,6 @@ impl World {
             return Err(Void::OtherCase);
         };
         let department = event.department.clone();
-        let Payload::Event { note, .. } = &waiting.payload else {
-            return Err(Void::Lines);
-        };
         let (Some(officer), Some(line)) = (officers.first(), note.lines.first()) else {
             return Err(Void::Lines);
         };
@@ -462,8 +560,8 @@ impl World {
             .map(|key| administrator_right(&department, officer, key))
             .ok_or_else(|| Void::NoKey(officer.to_string()))?;
         let fact = RosterFact {
-            index: waiting.header.index,
-            version: waiting.header.registry.version,
+            index: header.index,
+            version: header.registry.version,
             id,
             kind,
             event: event.clone(),
@@ -476,20 +574,27 @@ impl World {
             .add(fact, &self.registry, &department)
     }
 
-    fn stand_governance(&mut self, number: LogNo, text: &str, upto: &Arc<Vector>) -> Standing {
+    fn stand_governance(&mut self, number: LogNo, text: &str, foreign: &Vector) -> Standing {
         let registrar = self.registry.genesis().registrar.clone();
         if self.number(&registrar) != Some(number) {
             return Standing::Void(Void::NotRegistrar);
         }
-        if let Err(why) = self.takings_reach(text, upto) {
+        if let Err(why) = self.takings_reach(
+            (number, self.log_at(number).map_or(0, Log::cursor)),
+            text,
+            foreign,
+        ) {
             return Standing::Void(Void::Governance(why));
         }
         match self.registry.extend(text) {
             Ok(version) => {
-                self.open_logs();
-                if self.registry.took_between(version.saturating_sub(1), version) {
-                    self.refold_all();
+                self.governance.push(text.to_owned());
+                self.calendars.take();
+                for case in self.cases.values_mut() {
+                    case.brief.take();
                 }
+                self.open_logs();
+                self.refold_taken(text);
                 Standing::Governance(version)
             }
             Err(error) => Standing::Void(Void::Governance(error.to_string())),
@@ -497,18 +602,26 @@ impl World {
     }
 
     /// A taking must not reach back below the newest head of that log named in the registrar's log before it.
-    pub(crate) fn takings_reach(&self, text: &str, upto: &Vector) -> Result<(), String> {
-        let note = Note::parse(text.as_bytes(), tally_schemas::limits::GOVERNANCE_NOTE_BYTES_MAX)
-            .map_err(|error| error.to_string())?;
-        let governance = Governance::parse_text(&note.text).map_err(|error| error.to_string())?;
-        for change in &governance.changes {
+    ///
+    /// Of the registrar's own log what counts is its size before the note.
+    pub(crate) fn takings_reach(
+        &self,
+        own: (LogNo, u64),
+        text: &str,
+        foreign: &Vector,
+    ) -> Result<(), String> {
+        for change in &changes_in(text)? {
             let Change::RightTaken { at, .. } = change else {
                 continue;
             };
             let Some(number) = self.number(&at.origin.department) else {
                 return Err(format!("log {} is not known", at.origin));
             };
-            let known = upto.size(number);
+            let known = if number == own.0 {
+                own.1
+            } else {
+                foreign.size(number)
+            };
             if at.head.size < known {
                 return Err(format!(
                     "taking at size {} of {} reaches back below {known}, which the registrar's log had named",
@@ -519,93 +632,170 @@ impl World {
         Ok(())
     }
 
-    fn refold_all(&mut self) {
-        for (id, fold) in &mut self.cases {
+    /// Folds the cases again in which an entry stands at or after the place of a taking: no other state can change.
+    fn refold_taken(&mut self, text: &str) {
+        let mut affected: BTreeSet<CaseId> = BTreeSet::new();
+        for change in changes_in(text).unwrap_or_default() {
+            let Change::RightTaken { at, .. } = change else {
+                continue;
+            };
+            let Some(number) = self.number(&at.origin.department) else {
+                continue;
+            };
+            let (from, to) = match self.log_at(number) {
+                Some(log) if log.origin.epoch == at.origin.epoch => (at.head.size, log.cursor()),
+                Some(log) if log.origin.epoch > at.origin.epoch => (0, log.cursor()),
+                _ => continue,
+            };
+            for index in from..to {
+                if let Some(Standing::InCase(case)) = self.resolved(number, index).map(|entry| entry.standing)
+                {
+                    affected.insert(case);
+                }
+            }
+        }
+        for id in affected {
+            let case = self.case_mut(id).clone();
+            let mut fold = self.fold_of(&case);
+            drop(case);
+            self.case_mut(id).fold.take();
             let before = fold.reversals(&self.registry).len();
-            fold.refold(&self.registry);
+            let next: &mut CaseFold = Arc::make_mut(&mut fold);
+            next.refold(&self.registry);
             let count = fold.reversals(&self.registry).len();
             if count > before {
-                self.alarms.push(WorldAlarm::Reversed { case: *id, count });
+                self.alarms.push(WorldAlarm::Reversed { case: id, count });
             }
-            self.touched.insert(*id);
+            let case = self.case_mut(id);
+            case.touch();
+            let _empty = case.fold.set(fold);
+            self.touched.insert(id);
         }
     }
 
-    fn note_addressed(&mut self, number: LogNo, index: u64, id: EventId, event: &Event, recorded: Timestamp) {
-        let to: Vec<DepartmentId> = event
-            .to
-            .iter()
-            .filter(|to| **to != event.department)
-            .cloned()
-            .collect();
-        if to.is_empty() {
-            return;
+    /// Notes an event as sent, if it is addressed to others; says whether it is.
+    fn note_addressed(
+        &mut self,
+        standing: &Standing,
+        id: EventId,
+        event: &Event,
+        recorded: Timestamp,
+    ) -> bool {
+        let mut to = event.to.iter().filter(|to| **to != event.department).peekable();
+        if to.peek().is_none() {
+            return false;
         }
-        if !self.arrivals.contains_key(&id) {
-            for department in &to {
-                self.unreceived.entry(department.clone()).or_default().insert(id);
+        let sent = Arrival {
+            sent: recorded,
+            ..Arrival::default()
+        };
+        let arrivals = match standing {
+            Standing::InCase(case) => {
+                let case = self.case_mut(*case);
+                case.is_dirty = true;
+                &mut case.arrivals
             }
-            let arrival = Arrival {
-                sent: recorded,
-                ..Arrival::default()
-            };
-            self.arrivals.insert(id, arrival);
+            _ => &mut self.loose,
+        };
+        if arrivals.contains_key(&id) {
+            return true;
         }
-        self.addressed
-            .entry(number)
-            .or_default()
-            .push(Addressed { index, event: id });
+        arrivals.insert(id, sent);
+        for department in to {
+            self.unreceived.entry(department.clone()).or_default().insert(id);
+        }
+        true
     }
 
     /// Marks what an entry shows as received by its department and as available on its host.
-    fn note_received(&mut self, number: LogNo, waiting: &Waiting, upto: &Vector, recorded: Timestamp) {
+    fn note_received(
+        &mut self,
+        number: LogNo,
+        waiting: &Waiting,
+        before: &Vector,
+        foreign: &Vector,
+        recorded: Timestamp,
+    ) {
         let Some(log) = self.log_at(number) else { return };
         let department = log.origin.department.clone();
-        let before = log.upto(waiting.header.index).cloned().unwrap_or_default();
         let host = self.host(&department);
-        let mut covered: Vec<EventId> = Vec::new();
-        for (other, list) in &self.addressed {
-            if *other == number {
+        let mut covered: Vec<(EventId, Option<CaseId>)> = Vec::new();
+        for place in 0..self.logs.len() {
+            let other = super::log::log_no(place);
+            let (from, to) = (before.size(other), foreign.size(other));
+            if other == number || from >= to {
                 continue;
             }
             let elsewhere = self
-                .log_at(*other)
+                .log_at(other)
                 .is_some_and(|log| self.host(&log.origin.department) != host);
-            let (from, to) = (before.size(*other), upto.size(*other));
-            let start = list.partition_point(|addressed| addressed.index < from);
-            let fresh = list
-                .iter()
-                .skip(start)
-                .take_while(|addressed| addressed.index < to);
-            for addressed in fresh {
-                covered.push(addressed.event);
+            for index in from..to {
+                let Some((event, case)) = self.addressed(other, index) else {
+                    continue;
+                };
+                covered.push((event, case));
                 // Available means: held by another host than the author's.
-                if let Some(arrival) = self.arrivals.get_mut(&addressed.event).filter(|_| elsewhere)
-                    && arrival.available.is_none_or(|available| recorded < available)
-                {
-                    arrival.available = Some(recorded);
+                let earlier = |arrival: &Arrival| arrival.available.is_none_or(|at| recorded < at);
+                if elsewhere && self.has_arrival(event, case, earlier) {
+                    self.change_arrival(event, case, |arrival| arrival.available = Some(recorded));
                 }
             }
         }
         if let Payload::Statement(Statement::Arrivals(ids)) = &waiting.payload {
             // What lies outside the past of the statement may be known here or not yet: it says nothing (I5).
-            covered.extend(ids.iter().filter(|id| {
-                self.places(id).iter().any(|(other, index)| {
-                    *index < upto.size(*other)
-                        && self.addressed.get(other).is_some_and(|list| {
-                            list.binary_search_by_key(index, |addressed| addressed.index)
-                                .is_ok()
-                        })
-                })
-            }));
+            for id in ids {
+                let mut places = self.places(id).into_iter();
+                let found = places.find_map(|(other, index)| {
+                    let within = if other == number {
+                        index <= waiting.header.index
+                    } else {
+                        index < foreign.size(other)
+                    };
+                    self.addressed(other, index).filter(|_| within)
+                });
+                covered.extend(found);
+            }
         }
-        for event in covered {
+        for (event, case) in covered {
             let addressed = self
                 .unreceived
                 .get_mut(&department)
                 .is_some_and(|open| open.remove(&event));
-            if let Some(arrival) = self.arrivals.get_mut(&event).filter(|_| addressed) {
-                arrival.received.insert(department.clone(), recorded);
+            if addressed {
+                let by = department.clone();
+                self.change_arrival(event, case, |arrival| {
+                    arrival.received.insert(by, recorded);
+                });
+            }
+        }
+    }
+
+    /// Returns the event that a resolved entry carries, with its case, if it is addressed to other departments.
+    fn addressed(&self, number: LogNo, index: u64) -> Option<(EventId, Option<CaseId>)> {
+        let entry = self.resolved(number, index).filter(|entry| entry.addressed)?;
+        let case = match entry.standing {
+            Standing::InCase(case) => Some(case),
+            _ => None,
+        };
+        Some((entry.event?, case))
+    }
+
+    fn has_arrival(&self, event: EventId, case: Option<CaseId>, is: impl Fn(&Arrival) -> bool) -> bool {
+        let found = case.and_then(|case| self.with_case(&case, |case| case.arrivals.get(&event).map(&is)));
+        match found {
+            Some(Some(is)) => is,
+            _ => self.loose.get(&event).is_some_and(is),
+        }
+    }
+
+    fn change_arrival(&mut self, event: EventId, case: Option<CaseId>, change: impl FnOnce(&mut Arrival)) {
+        if let Some(arrival) = self.loose.get_mut(&event) {
+            change(arrival);
+        } else if let Some(id) = case {
+            let case = self.case_mut(id);
+            if let Some(arrival) = case.arrivals.get_mut(&event) {
+                change(arrival);
+                case.is_dirty = true;
             }
         }
     }
@@ -617,15 +807,16 @@ impl World {
             .map(|record| record.node.clone())
     }
 
-    /// Returns the past that the next entry of a log would have if it named the newest resolved head of every other log.
+    /// Returns what would lie below the next entry of a log if it named the newest resolved head of every other log.
     pub(crate) fn next_past(&self, number: LogNo) -> Vector {
-        let mut vector = Vector::default();
-        for (place, log) in self.logs.iter().enumerate() {
+        let own = self.log_at(number).map_or(0, Log::cursor);
+        let mut vector = Vector::clone(&self.foreign(number, own));
+        for place in 0..self.logs.len() {
             let other = super::log::log_no(place);
-            if other == number {
-                vector.raise(other, log.size());
-            } else if let Some(upto) = log.upto(log.cursor()) {
-                vector.merge(&upto.clone());
+            let cursor = self.log_at(other).map_or(0, Log::cursor);
+            if other != number && cursor > vector.size(other) {
+                vector.merge(&self.foreign(other, cursor));
+                vector.raise(other, cursor);
             }
         }
         vector
@@ -635,6 +826,14 @@ impl World {
     pub fn leaf(&self, number: LogNo, index: u64) -> Option<Hash> {
         self.log_at(number).and_then(|log| log.tree.leaf(index))
     }
+}
+
+/// Returns the changes of a governance note.
+fn changes_in(text: &str) -> Result<Vec<Change>, String> {
+    let note = Note::parse(text.as_bytes(), tally_schemas::limits::GOVERNANCE_NOTE_BYTES_MAX)
+        .map_err(|error| error.to_string())?;
+    let governance = Governance::parse_text(&note.text).map_err(|error| error.to_string())?;
+    Ok(governance.changes)
 }
 
 fn named_heads(waiting: &Waiting) -> impl Iterator<Item = &NamedHead> {

@@ -1,10 +1,9 @@
 //! A world as what the law and the views read.
 
-use super::World;
+use super::{Standing, World};
 use crate::authority::{Registry, Roster};
-use crate::cases::source::{Arrival, Source};
-use crate::cases::{CaseFold, CaseState};
-use std::collections::BTreeMap;
+use crate::cases::source::{Arrival, Calendars, Source};
+use crate::cases::{Brief, CaseFold, CaseState};
 use std::sync::Arc;
 use tally_schemas::id::{CaseId, DepartmentId, EventId};
 use tally_schemas::number::CaseNumber;
@@ -14,12 +13,25 @@ impl Source for World {
         &self.registry
     }
 
-    fn cases(&self) -> &BTreeMap<CaseId, CaseFold> {
-        &self.cases
+    fn case(&self, id: &CaseId) -> Option<Arc<CaseFold>> {
+        World::case(self, id)
     }
 
-    fn arrival(&self, event: &EventId) -> Option<&Arrival> {
-        self.arrivals.get(event)
+    fn visit_briefs(&self, open: bool, visit: &mut dyn FnMut(&CaseId, &Brief)) {
+        World::visit_briefs(self, open, visit);
+    }
+
+    fn case_with(&self, event: &EventId) -> Option<CaseId> {
+        let places = self.places(event).into_iter();
+        let mut standings = places.filter_map(|(log, index)| self.resolved(log, index));
+        standings.find_map(|entry| match entry.standing {
+            Standing::InCase(case) => Some(case),
+            _ => None,
+        })
+    }
+
+    fn arrival(&self, case: &CaseId, event: &EventId) -> Option<Arrival> {
+        World::arrival(self, case, event)
     }
 
     fn roster_at(&self, department: &DepartmentId, index: u64) -> Option<Arc<Roster>> {
@@ -31,7 +43,13 @@ impl Source for World {
     }
 
     fn number(&self, case: &CaseState) -> Option<CaseNumber> {
-        let entry = &case.opening()?.entry;
-        self.numbers_given.at(&entry.origin, entry.index).cloned()
+        self.number_of(&case.id, case.kind, &case.opening()?.entry)
+    }
+
+    fn calendars(&self) -> Arc<Calendars> {
+        let laid = self
+            .calendars
+            .get_or_init(|| Arc::new(Calendars::lay(&self.registry)));
+        laid.clone()
     }
 }

@@ -170,7 +170,10 @@ fn a_tick_states_what_arrived() {
     driver.now = driver.now.plus_ms(1000);
     driver.input(1, Input::Tick);
     assert!(driver.replicas[1].world().unreceived(&civil).is_empty());
-    let arrival = driver.replicas[0].world().arrival(&filed.event).unwrap();
+    let arrival = driver.replicas[0]
+        .world()
+        .arrival(&filed.event, &filed.event)
+        .unwrap();
     assert_eq!(arrival.received.get(&civil), Some(&driver.now));
     driver.assert_equal();
 }

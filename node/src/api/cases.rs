@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde_json::Value;
+use std::sync::Arc;
 use tally_ledger::cases::addressees::addressees;
 use tally_ledger::cases::source::AsOf;
 use tally_ledger::cases::verdict::{NextAct, next_acts};
@@ -51,20 +52,20 @@ fn missing(case: &str) -> ApiError {
 }
 
 /// Finds a case by its id or its speakable number.
-fn find<'a>(world: &'a World, text: &str) -> Result<&'a CaseFold, ApiError> {
+fn find(world: &World, text: &str) -> Result<Arc<CaseFold>, ApiError> {
     let id: CaseId = match Hash::parse_hex(text) {
         Ok(hash) => EventId(hash),
         Err(_) => {
             let number = CaseNumber::parse(text)?;
-            world.numbers().case(&number).ok_or_else(|| missing(text))?
+            world.case_of_number(&number).ok_or_else(|| missing(text))?
         }
     };
     world.case(&id).ok_or_else(|| missing(text))
 }
 
 /// Finds the state of a case that was effectively opened.
-fn find_state<'a>(world: &'a World, text: &str) -> Result<&'a CaseState, ApiError> {
-    find(world, text)?.state().ok_or_else(|| {
+fn find_state(world: &World, text: &str) -> Result<Arc<CaseState>, ApiError> {
+    find(world, text)?.shared_state().ok_or_else(|| {
         ApiError::not_found(
             "case",
             format!("case {text} has no effective opening; its trail says why"),
@@ -106,7 +107,7 @@ pub(super) async fn case(State(api): State<Api>, Path(text): Path<String>) -> Vi
     view(&api, move |_, replica, now| {
         let world = replica.world();
         let state = find_state(world, &text)?;
-        Ok(value(&all_cases::of(state, &AsOf::new(world, now)).to_json()))
+        Ok(value(&all_cases::of(&state, &AsOf::new(world, now)).to_json()))
     })
     .await
 }
@@ -116,7 +117,7 @@ pub(super) async fn trail(State(api): State<Api>, Path(text): Path<String>) -> V
     view(&api, move |_, replica, now| {
         let world = replica.world();
         let fold = find(world, &text)?;
-        Ok(value(&trails::of(fold, &AsOf::new(world, now)).to_json()))
+        Ok(value(&trails::of(&fold, &AsOf::new(world, now)).to_json()))
     })
     .await
 }
@@ -133,11 +134,11 @@ pub(super) async fn next_acts_of(
         let registry = world.registry();
         let version = registry.newest().version;
         let to = |act: &NextAct, by: &DepartmentId| {
-            let found = addressees(act.kind, by, state, registry, version);
+            let found = addressees(act.kind, by, &state, registry, version);
             let ids = found.iter().map(ToString::to_string).collect();
             (by.to_string(), ids)
         };
-        let acts = next_acts(state, registry, version).into_iter();
+        let acts = next_acts(&state, registry, version).into_iter();
         Ok(acts
             .map(|act| PossibleAct {
                 kind: act.kind.as_str().to_owned(),
@@ -184,15 +185,16 @@ async fn list(
     let filter = filter(&query(asked)?)?;
     view(api, move |_, replica, now| {
         let asof = AsOf::new(replica.world(), now);
-        let states = asof.of_kind(kind).filter(|state| {
-            let at_stage = |stage| state.items.values().any(|item| item.stage == stage);
-            let of_department = |department: &DepartmentId| {
-                state.owner == *department || state.items.values().any(|item| item.holder == *department)
-            };
-            filter.stage.is_none_or(at_stage) && filter.department.as_ref().is_none_or(of_department)
+        let states = asof.find(false, |_, brief| {
+            brief.kind == Some(kind)
+                && filter.stage.is_none_or(|stage| brief.stages.contains(&stage))
+                && filter
+                    .department
+                    .as_ref()
+                    .is_none_or(|department| brief.concerns(department))
         });
         Ok(states
-            .filter_map(|state| shown(state, &asof))
+            .filter_map(|state| shown(&state, &asof))
             .map(|row| value(&row))
             .collect())
     })
@@ -233,12 +235,7 @@ pub(super) async fn matters(State(api): State<Api>, asked: Asked<CaseQuery>) -> 
 pub(super) async fn digests(State(api): State<Api>) -> View {
     view(&api, |_, replica, _| {
         let world = replica.world();
-        let buckets = digest::of_cases(
-            world.cases(),
-            |case| world.is_not_understood(case),
-            Buckets::TwoHundredFiftySix,
-            world.registry(),
-        );
+        let buckets = world.digests(Buckets::TwoHundredFiftySix);
         Ok(value(&digest::to_json(&buckets)))
     })
     .await

@@ -98,8 +98,9 @@ fn resolved_since(sim: &mut Sim, node: usize, world: &World) {
                 (department, index),
                 "I2: an entry stands elsewhere"
             );
-            let place = usize::try_from(index).expect("small");
-            let resolved = log.resolved.get(place).expect("the cursor counts them");
+            let number = world.number(department).expect("the log is known");
+            let resolved = world.resolved(number, index).expect("the cursor counts them");
+            let upto = world.upto(number, index + 1).expect("the cursor counts it");
             let got = match &resolved.standing {
                 Standing::InCase(_) => Ok("case"),
                 Standing::Roster(_) => Ok("roster"),
@@ -117,7 +118,7 @@ fn resolved_since(sim: &mut Sim, node: usize, world: &World) {
                 let below = if other == department { *size + 1 } else { *size };
                 let number = world.number(other).expect("logs below are known");
                 assert_eq!(
-                    resolved.upto.size(number),
+                    upto.size(number),
                     below,
                     "vec of entry {index} of {department} for {other} on node-{node}"
                 );
@@ -223,9 +224,9 @@ fn check_case(sim: &mut Sim, node: usize, world: &World, case: CaseId) {
             trail.join("\n")
         );
     };
-    compare_entries(&differ, world, fold, &set, &meaning);
-    compare_state(&differ, fold, &meaning);
-    let reversals = reversals_of(world, fold);
+    compare_entries(&differ, world, &fold, &set, &meaning);
+    compare_state(&differ, &fold, &meaning);
+    let reversals = reversals_of(world, &fold);
     if reversals != meaning.reversals {
         differ("reversals", &reversals, &meaning.reversals);
     }
@@ -376,7 +377,7 @@ fn reversals_of(world: &World, fold: &CaseFold) -> Vec<(DepartmentId, u64, u16, 
 /// Everything that a node derives, as one digest: cases, arrivals, openings, rosters.
 pub fn digest_of(world: &World) -> Hash {
     let mut text = String::new();
-    for (case, fold) in world.cases() {
+    for (case, fold) in &world.cases() {
         text.push_str(&case.to_string());
         text.push_str(
             &fold
@@ -683,7 +684,7 @@ fn fresh(sim: &mut Sim, node: usize) -> Replica {
     let mut replica =
         Replica::found(&sim.cast.genesis, BTreeSet::new()).expect("the genesis founds a federation");
     let now = sim.clock(node);
-    let mut inputs = super::faults::restored(&sim.nodes[node], &mut rng);
+    let mut inputs = super::faults::restored(&sim.nodes[node], &std::collections::BTreeMap::new(), &mut rng);
     while !inputs.is_empty() {
         let mut next = Vec::new();
         for output in replica.handle(now, inputs) {
@@ -703,7 +704,9 @@ fn count(sim: &mut Sim, node: usize) {
     let world = replica.world();
     let newest = world.registry().newest();
     for log in world.logs() {
-        for resolved in &log.resolved {
+        let number = world.number(&log.origin.department).expect("the log is known");
+        for index in 0..log.cursor() {
+            let resolved = world.resolved(number, index).expect("the cursor counts them");
             match &resolved.standing {
                 Standing::Void(void) => sim.coverage.hit(format!("void: {}", void.code())),
                 Standing::Roster(kind) => {
@@ -717,7 +720,7 @@ fn count(sim: &mut Sim, node: usize) {
             }
         }
     }
-    for (case, fold) in world.cases() {
+    for (case, fold) in &world.cases() {
         let set = set_of(sim, world, *case);
         let met = sim.oracle.rows_met(&set, (newest.version, newest.hash));
         for (first, second) in &met {

@@ -149,6 +149,8 @@ pub struct Sim {
     pub rng: Rng,
     /// Randomness of network, disks and crashes.
     pub chaos: Rng,
+    /// Randomness of snapshots: apart, so that they change nothing else of a run.
+    pub snapshots: Rng,
     /// Virtual time in milliseconds.
     pub now_ms: i64,
     /// The cast.
@@ -212,6 +214,7 @@ impl Sim {
             options,
             rng,
             chaos,
+            snapshots: Rng::new(seed ^ 0x5eed_0f5a_a95b_0715),
             now_ms: START_MS,
             nodes: (0..nodes).map(|_| Node::new()).collect(),
             network,
@@ -394,6 +397,7 @@ impl Sim {
             Happening::Tick(node, life) => {
                 if self.nodes[node].life == life && self.nodes[node].replica.is_some() {
                     self.hand(node, Input::Tick);
+                    self.maybe_snapshot(node);
                     let wait = self.chaos.between(1_500, 4_000);
                     self.later(wait, Happening::Tick(node, life));
                 }

@@ -4,8 +4,8 @@ use super::disk::Remains;
 use super::engine::{Happening, Sim};
 use super::node::Node;
 use super::rng::Rng;
-use std::collections::BTreeSet;
-use tally_ledger::replica::{Batch, Input, Replica};
+use std::collections::{BTreeMap, BTreeSet};
+use tally_ledger::replica::{Batch, Input};
 use tally_schemas::id::{DepartmentId, Origin};
 
 /// How far clocks are off at most: a node stops by itself when its clock jumps by an hour.
@@ -153,9 +153,8 @@ impl Sim {
                 self.sign_tail(node, &origin);
             }
         }
-        let replica = Replica::found(&self.cast.genesis, hosted).expect("the genesis founds a federation");
-        self.nodes[node].replica = Some(replica);
-        let inputs = restored(&self.nodes[node], &mut self.chaos);
+        let sizes = self.open(node, hosted);
+        let inputs = restored(&self.nodes[node], &sizes, &mut self.chaos);
         self.checker.forget(node);
         for input in inputs {
             self.feed(node, vec![input]);
@@ -189,11 +188,13 @@ impl Sim {
     }
 }
 
-/// Reads a disk back, logs in any order, long ones in two parts.
-pub fn restored(node: &Node, rng: &mut Rng) -> Vec<Input> {
+/// Reads a disk back from where the replica stands, logs in any order, long ones in two parts.
+pub fn restored(node: &Node, sizes: &BTreeMap<Origin, u64>, rng: &mut Rng) -> Vec<Input> {
     let mut logs: Vec<Vec<Input>> = Vec::new();
     for (origin, log) in node.disk.iter() {
-        let all: Vec<Vec<u8>> = log.entries.iter().map(|entry| entry.to_vec()).collect();
+        let held = usize::try_from(sizes.get(origin).copied().unwrap_or(0)).expect("small");
+        let all = log.entries.iter().skip(held);
+        let all: Vec<Vec<u8>> = all.map(|entry| entry.to_vec()).collect();
         let cut = rng.place(all.len() + 1);
         let mut parts = Vec::new();
         if rng.chance(30) {

@@ -22,6 +22,7 @@ pub mod race;
 pub mod rng;
 pub mod rogue;
 pub mod run;
+mod snapshots;
 pub mod suite;
 pub mod taking;
 pub mod trace;

@@ -2,7 +2,10 @@
 
 use super::disk::Disk;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use tally_ledger::archive::MemoryArchive;
 use tally_ledger::replica::{Batch, Input, Output, Replica};
+use tally_schemas::snapshot::SnapshotHead;
 
 /// A node with its disk.
 #[derive(Debug)]
@@ -21,6 +24,10 @@ pub struct Node {
     pub disk: Disk,
     /// How far the clock of the node is off, in milliseconds.
     pub skew_ms: i64,
+    /// What the disk hands back of entries and rows.
+    pub archive: Arc<MemoryArchive>,
+    /// The head of the newest snapshot on the disk.
+    pub snapshot: Option<SnapshotHead>,
     /// Whether the disk failed: the node serves no more writes until it is started again.
     pub disk_failed: bool,
 }
@@ -36,6 +43,8 @@ impl Node {
             inbox: Vec::new(),
             disk: Disk::default(),
             skew_ms: 0,
+            archive: Arc::new(MemoryArchive::default()),
+            snapshot: None,
             disk_failed: false,
         }
     }

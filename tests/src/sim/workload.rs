@@ -242,8 +242,8 @@ pub fn acts_on(sim: &Sim, node: usize, case: &CaseId) -> Vec<NextAct> {
         return Vec::new();
     };
     let registry = replica.world().registry();
-    match replica.world().case(case).and_then(|fold| fold.state()) {
-        Some(state) => next_acts(state, registry, registry.newest().version),
+    match replica.world().case(case).and_then(|fold| fold.shared_state()) {
+        Some(state) => next_acts(&state, registry, registry.newest().version),
         None => Vec::new(),
     }
 }

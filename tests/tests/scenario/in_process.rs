@@ -329,7 +329,7 @@ impl Target for InProcess {
     fn stage(&mut self, case: &CaseId, item: Option<u16>) -> Result<String, TargetError> {
         let at = self.place(Node::on_bus, "a question")?;
         let world = self.nodes[at].replica.as_ref().unwrap().world();
-        let state = world.case(case).and_then(|fold| fold.state());
+        let state = world.case(case).and_then(|fold| fold.shared_state());
         let state = state.ok_or_else(|| TargetError::Lacking(format!("case {case} is not open")))?;
         let stage = match item {
             None => Some(state.stage()),
@@ -363,7 +363,7 @@ impl Target for InProcess {
             View::Trail(case) => {
                 let fold = world.case(case);
                 let fold = fold.ok_or_else(|| TargetError::Lacking(format!("case {case} is not open")))?;
-                projection::trail::of(fold, &asof).to_json()
+                projection::trail::of(&fold, &asof).to_json()
             }
             View::Due { department, overdue } => Json::Array(
                 projection::due::running(&asof, department.as_ref(), *overdue)
