@@ -585,6 +585,7 @@ fn snapshots() -> Made {
             year: 2026,
             running: 31,
         }],
+        unfetched: vec![("civil".to_owned(), hash(2))],
         tables: vec![TableRef {
             number: 7,
             rows: 5,

@@ -32,6 +32,8 @@ pub struct SnapshotHead {
     pub not_understood: Vec<Hash>,
     /// How many opening entries were counted, by department, kind of case and year.
     pub running: Vec<RunningNumber>,
+    /// Detached parts that the node has still to fetch: department and commitment.
+    pub unfetched: Vec<(String, Hash)>,
     /// The tables, oldest first: of a key in several the newest counts.
     pub tables: Vec<TableRef>,
 }

@@ -99,6 +99,10 @@ fn head() -> impl Strategy<Value = SnapshotHead> {
                 logs,
                 unreceived,
                 loose,
+                unfetched: not_understood
+                    .iter()
+                    .map(|hash| ("civil".to_owned(), *hash))
+                    .collect(),
                 not_understood,
                 running,
                 tables,

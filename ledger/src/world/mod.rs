@@ -32,7 +32,7 @@ use crate::projection::numbers::Running;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use tally_schemas::entry::Entry;
-use tally_schemas::event::{CaseKind, EventKind};
+use tally_schemas::event::{CaseKind, Event, EventKind};
 use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, Origin, TreeHead};
 use tally_schemas::number::CaseNumber;
 use tally_schemas::snapshot::{
@@ -427,6 +427,17 @@ impl World {
         });
         places.extend(self.committed.get(commit).into_iter().flatten());
         places
+    }
+
+    /// Returns the event of a case that a resolved entry carries.
+    pub fn event_at(&self, number: LogNo, index: u64) -> Option<(EventId, Arc<Event>)> {
+        let Standing::InCase(case) = self.resolved(number, index)?.standing else {
+            return None;
+        };
+        let fold = self.case(&case)?;
+        let mut entries = fold.entries().iter().map(|(entry, _)| entry);
+        let entry = entries.find(|entry| entry.log == number && entry.entry.index == index)?;
+        Some((entry.entry.event, entry.event.clone()))
     }
 
     /// Returns when an addressed event of a case was sent, available and received.

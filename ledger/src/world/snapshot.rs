@@ -126,6 +126,7 @@ impl World {
                     running,
                 })
                 .collect(),
+            unfetched: Vec::new(),
             tables: Vec::new(),
         };
         if let Some(why) = self.kept.broken() {

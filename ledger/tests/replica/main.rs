@@ -35,12 +35,8 @@ fn a_request_is_filed_here_and_granted_there() {
         )
         .unwrap();
     driver.assert_equal();
-    let state = driver.replicas[0]
-        .world()
-        .case(&filed.event)
-        .unwrap()
-        .state()
-        .unwrap();
+    let case = driver.replicas[0].world().case(&filed.event).unwrap();
+    let state = case.state().unwrap();
     assert_eq!(state.stage().as_str(), "agreed");
     let civil = department("civil");
     let registry = driver.replicas[0].world().registry();

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::replica::{Alarm, Batch, Family, Input, Output, Refusal, Replica, Ticket};
-use tally_ledger::world::Payload;
+use tally_ledger::world::{Log, Payload};
 use tally_schemas::api::{PossibleAct, RefusalBody, remedy};
 use tally_schemas::entry::Entry;
 use tally_schemas::frame::Frame;
@@ -38,6 +38,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 const RANGE_BYTES_MAX: usize = FRAME_BYTES_MAX - 48 * 1024;
 /// How much of an own batch goes into one step of the store, by bytes: records come on top.
 const STEP_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
+
+/// After how many resolved entries a snapshot is taken: what a start after a crash derives again.
+const SNAPSHOT_EVERY: u64 = 4_096;
 
 /// Someone who waits for the answer to a submission.
 struct Waiting {
@@ -69,6 +72,9 @@ pub(super) struct Owner {
     last_heads: Instant,
     store_failure: Option<String>,
     done: Vec<OnDone>,
+    is_snapshot_given_up: bool,
+    /// How many entries the newest snapshot covers.
+    pub(super) snapshot_at: u64,
     /// Peers that did not yet say what they know of an own log.
     pub(super) own_heads_missing: BTreeSet<(NodeId, Origin)>,
 }
@@ -117,6 +123,8 @@ impl Owner {
             last_heads: now,
             store_failure: None,
             done: Vec::new(),
+            is_snapshot_given_up: false,
+            snapshot_at: 0,
             own_heads_missing: BTreeSet::new(),
         }
     }
@@ -140,6 +148,7 @@ impl Owner {
             // Who went away needs no answer.
             let _gone = waiting.answer.send(Err(Box::new(stopping())));
         }
+        self.keep_snapshot(1);
         drop(self.bus);
         drop(self.workers);
         let mut stores = locked(&self.shared.stores);
@@ -203,6 +212,7 @@ impl Owner {
         }
         if !inputs.is_empty() {
             self.cycle(reading.now, inputs);
+            self.keep_snapshot(SNAPSHOT_EVERY);
         }
         // What a frame brought is durable now; after a failure of the store the bus keeps it for the next start.
         for done in std::mem::take(&mut self.done) {
@@ -229,6 +239,51 @@ impl Owner {
             }
         }
         next
+    }
+
+    /// Keeps a snapshot if at least so many entries were resolved since the last one.
+    pub(super) fn keep_snapshot(&mut self, least: u64) {
+        let resolved = self
+            .shared
+            .view(|replica| replica.world().logs().map(Log::cursor).sum::<u64>());
+        if resolved.saturating_sub(self.snapshot_at) < least {
+            return;
+        }
+        match self.try_keep_snapshot() {
+            Ok(true) => self.snapshot_at = resolved,
+            Ok(false) => {}
+            Err(why) => {
+                // Nothing is lost: it is tried again when as much has come once more.
+                self.snapshot_at = resolved;
+                self.shared.alarm(&format!("no snapshot was taken: {why}"));
+            }
+        }
+    }
+
+    /// Keeps a snapshot when everything that it rests on is durable and in the files of the logs; says whether it did.
+    fn try_keep_snapshot(&mut self) -> Result<bool, String> {
+        let shared = self.shared.clone();
+        let exported = {
+            let mut stores = locked(&shared.stores);
+            stores.settle_all().map_err(|error| describe(&error))?;
+            stores.exported_sizes()
+        };
+        let mut replica = shared.replica.write().unwrap_or_else(PoisonError::into_inner);
+        let is_exported = |log: &Log| {
+            let size = exported.get(&log.origin.department).copied().unwrap_or(0);
+            log.cursor() <= size
+        };
+        if !replica.world().logs().all(is_exported) {
+            return Ok(false);
+        }
+        let Some(mut snapshot) = replica.snapshot().map_err(|error| describe(&error))? else {
+            return Ok(false);
+        };
+        snapshot.head.unfetched = self.parts.unfetched();
+        let rows = &shared.archive.rows;
+        rows.write(&snapshot.head, &snapshot.rows)
+            .map_err(|error| describe(&error))?;
+        Ok(replica.let_go(&snapshot))
     }
 
     /// Completes the files of the logs while nobody waits.
@@ -269,8 +324,9 @@ impl Owner {
         }
     }
 
-    pub(super) fn has_unchecked_jobs(&self) -> bool {
-        self.unchecked_jobs > 0
+    /// Says how many signatures are being checked.
+    pub(super) fn unchecked_jobs(&self) -> usize {
+        self.unchecked_jobs
     }
 
     fn take_submission(&mut self, submission: Submission, inputs: &mut Vec<Input>) {
@@ -424,6 +480,21 @@ impl Owner {
         }
         if self.store_failure.is_some() || replica.failure().is_some() {
             self.give_up_waiting(replica.failure());
+        }
+        if let Some(why) = replica.world().broken().filter(|_| !self.is_snapshot_given_up) {
+            self.is_snapshot_given_up = true;
+            match shared.archive.rows.set_aside() {
+                Ok(place) => tracing::error!(
+                    why,
+                    ?place,
+                    "the snapshot was set aside; the next start derives everything anew"
+                ),
+                Err(error) => tracing::error!(
+                    why,
+                    error = describe(&error),
+                    "the snapshot could not be set aside"
+                ),
+            }
         }
         if !changed.is_empty() {
             self.parts.scan(&shared, &replica, &changed);

@@ -2,7 +2,7 @@
 
 use super::mailbox::Asked;
 use super::owner::{Owner, describe};
-use super::shared::{PartInfo, Shared, locked};
+use super::shared::{Shared, part_infos};
 use crate::store::Part;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -61,15 +61,6 @@ impl PartsWatch {
                         .any(|hosted| event.audience.includes(hosted));
                 for stated in event.commitments() {
                     let key = (author.clone(), stated.commit);
-                    let info = PartInfo {
-                        event: entry.entry.event,
-                        audience: event.audience.clone(),
-                        media_type: stated.media_type.clone(),
-                    };
-                    locked(&shared.part_index)
-                        .entry(key.clone())
-                        .or_default()
-                        .push(info);
                     let kept = || matches!(shared.parts.open(author, &stated.commit), Ok(Some(_)));
                     if !is_reader || stated.length > PART_BYTES_MAX || kept() {
                         continue;
@@ -90,6 +81,36 @@ impl PartsWatch {
                 }
             }
             *seen = fold.entries().len();
+        }
+    }
+
+    /// Returns the parts that are still to be fetched.
+    pub(super) fn unfetched(&self) -> Vec<(String, Hash)> {
+        let keys = self.wanted.keys();
+        keys.map(|(department, commit)| (department.to_string(), *commit))
+            .collect()
+    }
+
+    /// Takes up the parts that were still to be fetched when a snapshot was taken.
+    pub(super) fn take_up(&mut self, replica: &Replica, unfetched: &[(String, Hash)]) {
+        let world = replica.world();
+        let registry = world.registry();
+        for (department, commit) in unfetched {
+            let Ok(department) = DepartmentId::parse(department) else {
+                continue;
+            };
+            let info = part_infos(world, &department, commit).into_iter().next();
+            let host = registry.department(&department, registry.newest().version);
+            if let (Some(info), Some(host)) = (info, host) {
+                let wanted = Wanted {
+                    event: info.event,
+                    length: info.length,
+                    host: host.node.clone(),
+                    asked: None,
+                    content: Vec::new(),
+                };
+                self.wanted.insert((department, *commit), wanted);
+            }
         }
     }
 }
@@ -213,9 +234,12 @@ impl Owner {
         if now >= asked.expires || now.plus_ms(CLOCK_SKEW_MS) < asked.issued {
             return Err(format!("it holds from {} to {}", asked.issued, asked.expires));
         }
-        let info = locked(&self.shared.part_index)
-            .get(&(asked.department.clone(), asked.commit))
-            .and_then(|infos| infos.iter().find(|info| info.event == asked.event).cloned())
+        let infos = self
+            .shared
+            .view(|replica| part_infos(replica.world(), &asked.department, &asked.commit));
+        let info = infos
+            .into_iter()
+            .find(|info| info.event == asked.event)
             .ok_or("no event that is resolved here commits to it")?;
         self.shared.view(|replica| {
             let registry = replica.world().registry();

@@ -6,7 +6,7 @@
 use super::mailbox::{Mailbox, Message, Reached, Submission};
 use crate::clock::Clock;
 use crate::drafts::{BoxAnswer, BoxRequest, DraftError};
-use crate::store::{LogFiles, OwnStore, Parts, StoreError};
+use crate::store::{DiskArchive, LogFiles, OwnStore, Parts, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tally_ledger::replica::Replica;
 use tally_ledger::world::World;
 use tally_schemas::api::HeadOf;
 use tally_schemas::event::Audience;
-use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId, Origin};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NodeId, Origin, TreeHead};
 use tally_schemas::tile::ExportPath;
 use tokio::sync::{broadcast, oneshot};
 
@@ -42,6 +42,23 @@ impl Stores {
             Some(own) => Some(own.files.origin()),
             None => self.replicas.get(department).map(LogFiles::origin),
         }
+    }
+
+    /// Says whether a log kept here has a head.
+    pub(crate) fn bears_out(&self, department: &DepartmentId, head: TreeHead) -> Result<bool, StoreError> {
+        match (self.own.get(department), self.replicas.get(department)) {
+            (Some(own), _) => own.bears_out(head),
+            (None, Some(files)) => files.bears_out(head),
+            (None, None) => Ok(head.size == 0),
+        }
+    }
+
+    /// Returns up to where the files of each log are an export.
+    pub(crate) fn exported_sizes(&self) -> BTreeMap<DepartmentId, u64> {
+        let own = self.own.iter().map(|(department, own)| (department, &own.files));
+        let all = own.chain(&self.replicas);
+        all.map(|(department, files)| (department.clone(), files.exported().size))
+            .collect()
     }
 
     /// Returns entries of a log; the caller knows up to where a checkpoint covers them.
@@ -103,6 +120,30 @@ pub(crate) struct PartInfo {
     pub(crate) event: EventId,
     pub(crate) audience: Audience,
     pub(crate) media_type: String,
+    pub(crate) length: u64,
+}
+
+/// Returns what the events say that commit to a part in a department's log.
+pub(crate) fn part_infos(world: &World, department: &DepartmentId, commit: &Hash) -> Vec<PartInfo> {
+    let own = world.number(department);
+    let places = world.places_of_part(commit).into_iter();
+    let events = places
+        .filter(|(log, _)| Some(*log) == own)
+        .filter_map(|(log, index)| world.event_at(log, index));
+    let infos = events.flat_map(|(id, event)| {
+        let stated = event.commitments().into_iter();
+        let stated = stated.filter(|stated| stated.commit == *commit);
+        let infos: Vec<PartInfo> = stated
+            .map(|stated| PartInfo {
+                event: id,
+                audience: event.audience.clone(),
+                media_type: stated.media_type.clone(),
+                length: stated.length,
+            })
+            .collect();
+        infos
+    });
+    infos.collect()
 }
 
 /// Something that watchers are told.
@@ -137,7 +178,7 @@ pub struct Shared {
     pub parts: Parts,
     pub(crate) replica: RwLock<Replica>,
     pub(crate) stores: Mutex<Stores>,
-    pub(crate) part_index: Mutex<BTreeMap<(DepartmentId, Hash), Vec<PartInfo>>>,
+    pub(crate) archive: Arc<DiskArchive>,
     health: Mutex<Health>,
     heads: Mutex<VecDeque<(Hash, Vec<HeadOf>)>>,
     changes: broadcast::Sender<Change>,
@@ -163,6 +204,7 @@ impl Shared {
         parts: Parts,
         replica: Replica,
         stores: Stores,
+        archive: Arc<DiskArchive>,
         mailbox: Mailbox,
     ) -> Self {
         let health = Health {
@@ -177,7 +219,7 @@ impl Shared {
             parts,
             replica: RwLock::new(replica),
             stores: Mutex::new(stores),
-            part_index: Mutex::new(BTreeMap::new()),
+            archive,
             health: Mutex::new(health),
             heads: Mutex::new(VecDeque::new()),
             changes: broadcast::channel(CHANGES_MAX).0,
@@ -299,8 +341,7 @@ impl Shared {
         commit: &Hash,
         reader: &DepartmentId,
     ) -> Option<String> {
-        let index = locked(&self.part_index);
-        let infos = index.get(&(department.clone(), *commit))?;
+        let infos = self.view(|replica| part_infos(replica.world(), department, commit));
         infos
             .iter()
             .find(|info| info.audience.includes(reader))

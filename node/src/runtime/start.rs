@@ -10,7 +10,7 @@ use crate::clock::{Clock, ClockError};
 use crate::config::{BusSettings, Settings};
 use crate::drafts::DraftsBox;
 use crate::keyring::{Keyring, KeyringError, first_origin};
-use crate::store::{DataDir, LogFiles, OwnStore, Parts, StoreError};
+use crate::store::{DataDir, DiskArchive, LogFiles, OwnStore, Parts, SnapshotFiles, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,10 +19,12 @@ use std::time::{Duration, Instant};
 use tally_ledger::authority::{Registry, RegistryError};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::replica::{Input, Replica};
+use tally_ledger::world::Log;
 use tally_schemas::genesis::Genesis;
-use tally_schemas::id::{DepartmentId, NodeId, Origin};
+use tally_schemas::id::{DepartmentId, NodeId, Origin, TreeHead};
 use tally_schemas::limits::{BATCH_MAX, GENESIS_BYTES_MAX};
 use tally_schemas::question::Question;
+use tally_schemas::snapshot::SnapshotHead;
 
 /// How often peers that did not answer are asked for the own logs again.
 const ASK_OWN_HEADS_AGAIN: Duration = Duration::from_millis(500);
@@ -62,12 +64,25 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
-/// Entries of a log as its store kept them, with the newest checkpoint.
+/// A log as its store kept it: what of it the replica has not read back yet, and the newest checkpoint.
 struct Kept {
     origin: Origin,
-    entries: Vec<Vec<u8>>,
+    next: u64,
+    end: u64,
     checkpoint: Vec<u8>,
+    is_done: bool,
 }
+
+/// The stores of a node, opened and found to agree.
+struct Opened {
+    stores: Stores,
+    boxes: BTreeMap<DepartmentId, DraftsBox>,
+}
+
+/// How many signatures may wait to be checked while a log is read back.
+const UNCHECKED_MAX: usize = 4 * BATCH_MAX;
+/// How many bytes of entries are read back at once.
+const READ_BACK_BYTES: usize = 4 * 1024 * 1024;
 
 /// What the configuration and the files of a node amount to, before anything is opened for writing.
 struct Prepared {
@@ -193,28 +208,46 @@ impl Node {
             peers,
         } = prepare(settings)?;
         let data = DataDir::open(&settings.data)?;
-        let mut stores = Stores::default();
-        let mut kept = Vec::new();
-        let mut boxes = BTreeMap::new();
-        let mut own = Vec::new();
-        for department in keyring.logs.keys() {
-            let origin = first_origin(registry.federation(), department);
-            own.push(origin.clone());
-            let (store, log) = open_own(&data, &origin)?;
-            boxes.insert(department.clone(), DraftsBox::load(store.log.as_ref())?);
-            if let Some((damage, place)) = &store.set_aside {
-                tracing::warn!(%damage, place = %place.display(), "damaged files were set aside and are written again");
-            }
-            stores.own.insert(department.clone(), store);
-            kept.push(log);
-        }
+        let own: Vec<Origin> = keyring
+            .logs
+            .keys()
+            .map(|department| first_origin(registry.federation(), department))
+            .collect();
         let hosted: BTreeSet<DepartmentId> = keyring.logs.keys().cloned().collect();
-        for origin in replica_origins(&data, &registry, &hosted)? {
-            let (files, log) = open_replica(&data, &origin)?;
-            stores.replicas.insert(origin.department.clone(), files);
-            kept.push(log);
+        let (rows, head, damage) = SnapshotFiles::open(&data)?;
+        if let Some(why) = damage {
+            tracing::warn!(
+                why,
+                "the snapshot is damaged and was set aside; everything is derived from the logs again"
+            );
         }
-        let replica = Replica::found(&genesis, hosted)?;
+        let archive = Arc::new(DiskArchive::new(&data, rows));
+        let found = match &head {
+            Some(head) => match from_snapshot(&data, &registry, &hosted, &genesis, &archive, head) {
+                Ok(found) => Some(found),
+                Err(why) => {
+                    let place = archive.rows.set_aside()?;
+                    tracing::warn!(
+                        why,
+                        ?place,
+                        "the snapshot was set aside; everything is derived from the logs again"
+                    );
+                    None
+                }
+            },
+            None => None,
+        };
+        let (opened, replica) = match found {
+            Some(found) => found,
+            None => {
+                let opened = open_stores(&data, &registry, &hosted, false)?;
+                let replica = Replica::found_with(&genesis, hosted, archive.clone())?;
+                (opened, replica)
+            }
+        };
+        let Opened { stores, boxes } = opened;
+        let kept = kept_logs(&stores, &replica);
+        let unfetched = head.map(|head| head.unfetched).unwrap_or_default();
         let (mailbox, letters) = mailbox();
         let shared = Arc::new(Shared::new(
             settings.node.clone(),
@@ -223,11 +256,12 @@ impl Node {
             Parts::new(&data),
             replica,
             stores,
+            archive,
             mailbox.clone(),
         ));
         let workers = Workers::start(&mailbox).map_err(StartError::Thread)?;
         let bus = join(inbox(mailbox.clone()), own)?;
-        let owner = Owner::new(
+        let mut owner = Owner::new(
             shared.clone(),
             letters,
             Box::new(bus),
@@ -237,6 +271,10 @@ impl Node {
             boxes,
             peers,
         );
+        shared.view(|replica| {
+            owner.parts.take_up(replica, &unfetched);
+            owner.snapshot_at = replica.world().logs().map(Log::cursor).sum();
+        });
         let ask_peers = settings.ask_peers;
         let thread = std::thread::Builder::new()
             .name(format!("node-{}", settings.node))
@@ -298,8 +336,88 @@ fn inbox(mailbox: Mailbox) -> Inbox {
     })
 }
 
+/// Opens the stores; of a log that a snapshot rests on only what lies beyond the checkpoint of its files is read.
+fn open_stores(
+    data: &DataDir,
+    registry: &Registry,
+    hosted: &BTreeSet<DepartmentId>,
+    at_edge: bool,
+) -> Result<Opened, StoreError> {
+    let mut stores = Stores::default();
+    let mut boxes = BTreeMap::new();
+    for department in hosted {
+        let origin = first_origin(registry.federation(), department);
+        let store = open_own(data, &origin, at_edge)?;
+        boxes.insert(department.clone(), DraftsBox::load(store.log.as_ref())?);
+        if let Some((damage, place)) = &store.set_aside {
+            tracing::warn!(%damage, place = %place.display(), "damaged files were set aside and are written again");
+        }
+        stores.own.insert(department.clone(), store);
+    }
+    for origin in replica_origins(data, registry, hosted)? {
+        let files = if at_edge {
+            LogFiles::open_edge(data, &origin, &mut |_, _| {})?
+        } else {
+            open_replica(data, &origin)?
+        };
+        stores.replicas.insert(origin.department.clone(), files);
+    }
+    Ok(Opened { stores, boxes })
+}
+
+/// Opens the stores and makes the replica that a snapshot was taken of, if the logs have every head that it rests on.
+fn from_snapshot(
+    data: &DataDir,
+    registry: &Registry,
+    hosted: &BTreeSet<DepartmentId>,
+    genesis: &[u8],
+    archive: &Arc<DiskArchive>,
+    head: &SnapshotHead,
+) -> Result<(Opened, Replica), String> {
+    let opened = open_stores(data, registry, hosted, true).map_err(|error| describe(&error))?;
+    for log in head.logs.iter().filter(|log| log.size > 0) {
+        let origin = Origin::parse(&log.origin).map_err(|error| error.to_string())?;
+        let claimed = TreeHead {
+            size: log.size,
+            root: log.root,
+        };
+        let has = opened.stores.bears_out(&origin.department, claimed);
+        if !has.map_err(|error| describe(&error))? {
+            return Err(format!(
+                "it rests on {} entries of {origin} with root {}, which the log held here does not have",
+                log.size, log.root
+            ));
+        }
+    }
+    let replica = Replica::restore(genesis, hosted.clone(), archive.clone(), head);
+    Ok((opened, replica.map_err(|error| describe(&error))?))
+}
+
+/// Lists what the replica has still to read back of each log.
+fn kept_logs(stores: &Stores, replica: &Replica) -> Vec<Kept> {
+    let own = stores.own.values().map(|store| {
+        let checkpoint = store.files.checkpoint().unwrap_or_default();
+        (store.files.origin(), store.log.len(), checkpoint)
+    });
+    let replicas = stores.replicas.values().map(|files| {
+        let checkpoint = files.checkpoint().unwrap_or_default();
+        (files.origin(), files.head().size, checkpoint)
+    });
+    let kept = own.chain(replicas).map(|(origin, end, checkpoint)| {
+        let log = replica.world().log(&origin.department);
+        Kept {
+            origin: origin.clone(),
+            next: log.filter(|log| *log.origin == *origin).map_or(0, Log::size),
+            end,
+            checkpoint: checkpoint.to_vec(),
+            is_done: false,
+        }
+    });
+    kept.collect()
+}
+
 /// Opens the store of an own log, or creates it where there was never one.
-fn open_own(data: &DataDir, origin: &Origin) -> Result<(OwnStore, Kept), StoreError> {
+fn open_own(data: &DataDir, origin: &Origin, at_edge: bool) -> Result<OwnStore, StoreError> {
     let traces = [
         data.own_log(origin),
         data.signing_lock(origin),
@@ -308,34 +426,23 @@ fn open_own(data: &DataDir, origin: &Origin) -> Result<(OwnStore, Kept), StoreEr
     if !traces.iter().any(|path| path.exists()) {
         drop(OwnStore::create(data, origin)?);
     }
-    let mut entries = Vec::new();
-    let store = OwnStore::open(data, origin, &mut |_, entry| entries.push(entry.to_vec()))?;
-    let kept = Kept {
-        origin: origin.clone(),
-        entries,
-        checkpoint: store.files.checkpoint().unwrap_or_default().to_vec(),
-    };
-    Ok((store, kept))
+    if at_edge {
+        OwnStore::open_edge(data, origin)
+    } else {
+        OwnStore::open(data, origin, &mut |_, _| {})
+    }
 }
 
 /// Opens the files of another log; damaged ones are set aside and fetched again from peers.
-fn open_replica(data: &DataDir, origin: &Origin) -> Result<(LogFiles, Kept), StoreError> {
-    let mut entries = Vec::new();
-    let files = match LogFiles::open(data, origin, &mut |_, entry| entries.push(entry.to_vec())) {
+fn open_replica(data: &DataDir, origin: &Origin) -> Result<LogFiles, StoreError> {
+    match LogFiles::open(data, origin, &mut |_, _| {}) {
         Err(StoreError::Damaged(damage)) => {
             let place = LogFiles::set_aside(data, origin)?;
             tracing::warn!(%damage, ?place, "damaged files of another log were set aside and are fetched again");
-            entries.clear();
-            LogFiles::open(data, origin, &mut |_, entry| entries.push(entry.to_vec()))?
+            LogFiles::open(data, origin, &mut |_, _| {})
         }
-        outcome => outcome?,
-    };
-    let kept = Kept {
-        origin: origin.clone(),
-        entries,
-        checkpoint: files.checkpoint().unwrap_or_default().to_vec(),
-    };
-    Ok((files, kept))
+        outcome => outcome,
+    }
 }
 
 /// Lists the logs of others that were kept before, founding members' or later ones'.
@@ -369,17 +476,25 @@ fn run(mut owner: Owner, kept: Vec<Kept>, ask_peers: Duration) {
 }
 
 /// Restores, asks, signs. A stop on the way ends it.
-fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
+fn start_up(owner: &mut Owner, mut kept: Vec<Kept>, ask_peers: Duration) -> Next {
     owner
         .shared
         .set_reasons(vec!["starting: what the disk holds is checked".to_owned()]);
     let own: Vec<(Origin, u64)> = kept
         .iter()
         .filter(|log| owner.boxes.contains_key(&log.origin.department))
-        .map(|log| (log.origin.clone(), log.entries.len() as u64))
+        .map(|log| (log.origin.clone(), log.end))
         .collect();
-    for log in kept {
-        restore(owner, log);
+    // In turn, so that what one log waits for is soon read from another.
+    while kept.iter().any(|log| !log.is_done) {
+        for log in kept.iter_mut().filter(|log| !log.is_done) {
+            read_back(owner, log);
+        }
+        while owner.unchecked_jobs() > UNCHECKED_MAX {
+            if owner.turn() == Next::Stop {
+                return Next::Stop;
+            }
+        }
     }
     match owner.kept_evidence() {
         Ok(evidence) => owner.cycle(owner.shared.clock.now(), evidence),
@@ -388,7 +503,7 @@ fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
             describe(&error)
         )),
     }
-    while owner.has_unchecked_jobs() {
+    while owner.unchecked_jobs() > 0 {
         if owner.turn() == Next::Stop {
             return Next::Stop;
         }
@@ -430,29 +545,33 @@ fn ask_for_own_heads(owner: &mut Owner, own: &[(Origin, u64)], first: bool) {
     }
 }
 
-fn restore(owner: &mut Owner, log: Kept) {
+/// Hands the next entries of a log to the replica; with the last ones its checkpoint.
+fn read_back(owner: &mut Owner, log: &mut Kept) {
     let now = owner.shared.clock.now();
-    let mut entries = log.entries.into_iter();
-    loop {
-        let chunk: Vec<Vec<u8>> = entries.by_ref().take(BATCH_MAX).collect();
-        let is_last = entries.len() == 0;
-        let checkpoint = if is_last {
-            log.checkpoint.clone()
-        } else {
-            Vec::new()
-        };
-        owner.cycle(
-            now,
-            vec![Input::Restored {
-                origin: log.origin.clone(),
-                entries: chunk,
-                checkpoint,
-            }],
-        );
-        if is_last {
-            return;
+    let count = log.end.saturating_sub(log.next).min(BATCH_MAX as u64);
+    let read = locked(&owner.shared.stores).range(&log.origin.department, log.next, count, READ_BACK_BYTES);
+    let entries = match read {
+        Ok(entries) => entries,
+        Err(error) => {
+            log.is_done = true;
+            let why = format!("{} cannot be read back: {}", log.origin, describe(&error));
+            let failed = Input::PersistFailed { token: u64::MAX, why };
+            return owner.cycle(now, vec![failed]);
         }
-    }
+    };
+    log.next = log.next.saturating_add(entries.len() as u64);
+    log.is_done = entries.is_empty() || log.next >= log.end;
+    let checkpoint = if log.is_done {
+        std::mem::take(&mut log.checkpoint)
+    } else {
+        Vec::new()
+    };
+    let restored = Input::Restored {
+        origin: log.origin.clone(),
+        entries: entries.iter().map(|entry| entry.to_vec()).collect(),
+        checkpoint,
+    };
+    owner.cycle(now, vec![restored]);
 }
 
 /// Signs what was durable when the node ended but not signed any more.

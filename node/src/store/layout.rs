@@ -74,6 +74,11 @@ impl DataDir {
         self.root.join("ahead").join(folder_name(origin))
     }
 
+    /// Returns the folder of the newest snapshot.
+    pub fn snapshot(&self) -> PathBuf {
+        self.root.join("snapshot")
+    }
+
     /// Moves a file or folder to where damaged things are kept; returns where it went, or `None` when it was not there.
     ///
     /// # Errors

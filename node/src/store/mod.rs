@@ -2,6 +2,7 @@
 //!
 //! Layout, what is backed up and what never: `schemas/spec/store.md`. No module here knows HTTP, the bus, a clock or a rule.
 
+mod archive;
 pub(crate) mod durable;
 mod error;
 mod fsck;
@@ -11,6 +12,7 @@ mod own_log;
 mod parts;
 mod recover;
 mod sled;
+mod snapshot;
 mod tiles;
 
 #[cfg(test)]
@@ -18,6 +20,7 @@ mod conformance;
 #[cfg(test)]
 mod fixture;
 
+pub use archive::DiskArchive;
 pub use error::{Damage, DamageKind, StoreError};
 pub use fsck::{FsckCounts, FsckProgress, FsckReport, fsck};
 pub use layout::{DataDir, folder_name};
@@ -29,4 +32,5 @@ pub use own_log::{
 pub use parts::{Part, Parts};
 pub use recover::{OwnStore, Refilled, refill_own_log};
 pub use sled::SledLog;
+pub use snapshot::SnapshotFiles;
 pub use tiles::{LogFiles, write_export};

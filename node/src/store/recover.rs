@@ -78,6 +78,25 @@ impl OwnStore {
         origin: &Origin,
         visit: &mut dyn FnMut(u64, &Arc<[u8]>),
     ) -> Result<Self, StoreError> {
+        Self::open_checking(data, origin, None, visit)
+    }
+
+    /// As [`OwnStore::open`], but takes what lies under the checkpoint of the files from their right edge, and reads only the entries from
+    /// there on: for a node whose snapshot rests on the rest. Log, lock and checkpoint are compared all the same.
+    ///
+    /// # Errors
+    /// As [`OwnStore::open`]; also for damaged files, which are not set aside here.
+    pub fn open_edge(data: &DataDir, origin: &Origin) -> Result<Self, StoreError> {
+        let files = LogFiles::open_edge(data, origin, &mut |_, _| {})?;
+        Self::open_checking(data, origin, Some(files), &mut |_, _| {})
+    }
+
+    fn open_checking(
+        data: &DataDir,
+        origin: &Origin,
+        files: Option<LogFiles>,
+        visit: &mut dyn FnMut(u64, &Arc<[u8]>),
+    ) -> Result<Self, StoreError> {
         let folder = data.own_log(origin);
         let lock_path = data.signing_lock(origin);
         let claims = Claims::read(data, origin)?;
@@ -94,8 +113,10 @@ impl OwnStore {
                 },
             });
         }
-        let mut roots = claims.roots();
-        let log = SledLog::open(&folder, origin, &mut |index, entry| {
+        let below = files.as_ref().map(LogFiles::exported_frontier);
+        let mut roots = claims.roots_over(below.unwrap_or_default());
+        let start = roots.frontier.size();
+        let log = SledLog::open_from(&folder, origin, start, &mut |index, entry| {
             roots.add(entry);
             visit(index, entry);
         })?;
@@ -104,7 +125,8 @@ impl OwnStore {
             return Err(error);
         }
         // The log bears out the lock, so the files are only a copy of it: what is damaged is kept, and written again.
-        let (files, set_aside) = match LogFiles::open(data, origin, &mut |_, _| {}) {
+        let opened = files.map_or_else(|| LogFiles::open(data, origin, &mut |_, _| {}), Ok);
+        let (files, set_aside) = match opened {
             Err(StoreError::Damaged(damage)) => {
                 let kept = LogFiles::set_aside(data, origin)?;
                 let files = LogFiles::open(data, origin, &mut |_, _| {})?;
@@ -120,6 +142,28 @@ impl OwnStore {
             set_aside,
             newest: None,
         })
+    }
+
+    /// Says whether the log has a head, without reading what lies far below it.
+    ///
+    /// # Errors
+    /// Entries cannot be read.
+    pub fn bears_out(&self, head: TreeHead) -> Result<bool, StoreError> {
+        if head.size <= self.files.exported().size {
+            return self.files.bears_out(head);
+        }
+        if head.size > self.log.len() {
+            return Ok(false);
+        }
+        let mut frontier = self.files.exported_frontier();
+        while frontier.size() < head.size {
+            let start = frontier.size();
+            let count = (head.size - start).min(BATCH_ENTRIES_MAX as u64);
+            for entry in self.log.range(start, count, BATCH_BYTES_MAX)? {
+                frontier.append(leaf_hash(&entry));
+            }
+        }
+        Ok(frontier.root() == head.root)
     }
 
     /// Takes a checkpoint that was signed for the head in the lock; the files follow when a bundle has gathered, or by [`OwnStore::settle`].
@@ -300,9 +344,14 @@ impl Claims {
 
     /// Prepares to compute the roots at the sizes claimed while the log is read.
     pub(crate) fn roots(&self) -> Roots {
+        self.roots_over(Frontier::new())
+    }
+
+    /// As [`Claims::roots`], from a place on whose complete subtrees are known.
+    pub(crate) fn roots_over(&self, frontier: Frontier) -> Roots {
         let claimed = [self.lock, self.checkpoint.as_ref().map(|(_, head)| *head)];
         let mut roots = Roots {
-            frontier: Frontier::new(),
+            frontier,
             at: BTreeMap::new(),
         };
         for head in claimed.into_iter().flatten() {

@@ -80,10 +80,23 @@ impl SledLog {
         origin: &Origin,
         visit: &mut dyn FnMut(u64, &Arc<[u8]>),
     ) -> Result<Self, StoreError> {
+        Self::open_from(folder, origin, 0, visit)
+    }
+
+    /// As [`SledLog::open`], but reads only the entries from an index on.
+    ///
+    /// # Errors
+    /// As [`SledLog::open`]; also when the log ends before that index.
+    pub(crate) fn open_from(
+        folder: &Path,
+        origin: &Origin,
+        start: u64,
+        visit: &mut dyn FnMut(u64, &Arc<[u8]>),
+    ) -> Result<Self, StoreError> {
         durable::create_dir(folder)?;
         let mut log = Self::open_folder(folder)?;
         log.check_origin(origin)?;
-        log.load(visit)?;
+        log.load(start, visit)?;
         Ok(log)
     }
 
@@ -100,7 +113,7 @@ impl SledLog {
         let Some(origin) = named else {
             return Err(log.damage(DamageKind::Missing, NO_ORIGIN.to_owned()));
         };
-        log.load(visit)?;
+        log.load(0, visit)?;
         Ok((log, origin))
     }
 
@@ -145,8 +158,8 @@ impl SledLog {
         })
     }
 
-    fn load(&mut self, visit: &mut dyn FnMut(u64, &Arc<[u8]>)) -> Result<(), StoreError> {
-        self.len = self.visit(0, &mut |index, entry| {
+    fn load(&mut self, start: u64, visit: &mut dyn FnMut(u64, &Arc<[u8]>)) -> Result<(), StoreError> {
+        self.len = self.visit(start, &mut |index, entry| {
             visit(index, entry);
             true
         })?;

@@ -22,7 +22,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tally_ledger::crypto::leaf_hash;
-use tally_ledger::merkle::{Frontier, ReadError, TileHashes, TileReader};
+use tally_ledger::merkle::{
+    Frontier, ReadError, TileHashes, TileReader, prove_consistency, verify_consistency,
+};
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::id::{Hash, Origin, TreeHead};
 use tally_schemas::limits::BUNDLE_BYTES_MAX;
@@ -70,9 +72,33 @@ impl LogFiles {
         if let Some(damage) = checked.damages.into_iter().next() {
             return Err(damage.into());
         }
-        let size = checked.edge.size();
+        Self::open_over(data, origin, (checked.edge, checked.checkpoint), visit)
+    }
+
+    /// As [`LogFiles::open`], but reads only the right edge of the folder, and hands only entries beyond it to `visit`: for a node whose
+    /// snapshot rests on the rest. What is damaged there is found when it is read, or by `fsck`.
+    ///
+    /// # Errors
+    /// As [`LogFiles::open`].
+    pub(crate) fn open_edge(
+        data: &DataDir,
+        origin: &Origin,
+        visit: &mut dyn FnMut(u64, &Arc<[u8]>),
+    ) -> Result<Self, StoreError> {
+        let edge = verify::read_edge(&data.log_files(origin), origin)?;
+        Self::open_over(data, origin, edge, visit)
+    }
+
+    fn open_over(
+        data: &DataDir,
+        origin: &Origin,
+        (edge, checkpoint): (Edge, Option<Vec<u8>>),
+        visit: &mut dyn FnMut(u64, &Arc<[u8]>),
+    ) -> Result<Self, StoreError> {
+        let folder = data.log_files(origin);
+        let size = edge.size();
         remove_leftovers(&folder, size)?;
-        let mut held = checked.edge.frontier().clone();
+        let mut held = edge.frontier().clone();
         let (ahead, newest, cut) = Ahead::open(data.ahead(origin), size, &mut |index, entry| {
             held.append(leaf_hash(entry));
             visit(index, entry);
@@ -81,8 +107,8 @@ impl LogFiles {
             data: data.clone(),
             folder,
             origin: origin.clone(),
-            edge: checked.edge,
-            checkpoint: checked.checkpoint,
+            edge,
+            checkpoint,
             pending: None,
             ahead,
             held,
@@ -260,6 +286,35 @@ impl LogFiles {
                 })
             }
         }
+    }
+
+    /// Returns the complete subtrees of the tree under the checkpoint in the folder.
+    pub(crate) fn exported_frontier(&self) -> Frontier {
+        self.edge.frontier().clone()
+    }
+
+    /// Says whether the entries held have a head, without reading those far below it.
+    ///
+    /// # Errors
+    /// Entries cannot be read.
+    pub fn bears_out(&self, head: TreeHead) -> Result<bool, StoreError> {
+        let exported = self.exported();
+        if head.size > self.held.size() {
+            return Ok(false);
+        }
+        if head.size <= exported.size {
+            let hashes = self.hashes();
+            let proof = prove_consistency(&hashes, head.size, exported.size);
+            return Ok(proof.is_ok_and(|proof| verify_consistency(&head, &exported, &proof).is_ok()));
+        }
+        let mut frontier = self.exported_frontier();
+        while frontier.size() < head.size {
+            let count = (head.size - frontier.size()).min(STEP_ENTRIES);
+            for entry in self.range(frontier.size(), count, EXPORT_BYTES_MAX)? {
+                frontier.append(leaf_hash(&entry));
+            }
+        }
+        Ok(frontier.root() == head.root)
     }
 
     /// Returns the hashes of the tree under the checkpoint, to make proofs from.

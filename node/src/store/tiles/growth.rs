@@ -82,6 +82,26 @@ impl Edge {
             .map(|(level, (full, hashes))| (level, *full, hashes.clone()))
     }
 
+    /// Makes the edge of a log of a size from its partial tiles (for each level how many full tiles there are, and the hashes of the partial
+    /// one) and the entries of its partial bundle; none when they are not those of that size.
+    pub(crate) fn of_tiles(size: u64, levels: Vec<(u64, Vec<Hash>)>, tail: Vec<Arc<[u8]>>) -> Option<Self> {
+        let mut peaks = Vec::new();
+        for (_, hashes) in levels.iter().rev() {
+            let mut rest = hashes.as_slice();
+            while let Some(height) = rest.len().checked_ilog2() {
+                let (peak, after) = rest.split_at(1 << height);
+                peaks.push(root_of(peak));
+                rest = after;
+            }
+        }
+        let frontier = Frontier::from_parts(size, peaks)?;
+        Some(Self {
+            frontier,
+            levels,
+            tail,
+        })
+    }
+
     /// Sets the entries of the partial bundle, when the hashes were grown without them.
     pub(crate) fn set_tail(&mut self, tail: Vec<Arc<[u8]>>) {
         self.tail = tail;

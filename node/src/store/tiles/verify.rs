@@ -74,6 +74,69 @@ fn read<T>(
     Ok(parse(&bytes).map_err(|error| Damage::new(&path, DamageKind::Length, error.to_string(), REMEDY)))
 }
 
+/// Reads the right edge of a log and its checkpoint: the partial tiles give the root of the checkpoint, whatever the full ones hold.
+///
+/// # Errors
+/// A file of the edge is damaged or missing, or the checkpoint is of another log.
+pub(crate) fn read_edge(folder: &Path, origin: &Origin) -> Result<(Edge, Option<Vec<u8>>), StoreError> {
+    let path = folder.join("checkpoint");
+    let damaged = |kind, what: String| StoreError::from(Damage::new(&path, kind, what, REMEDY));
+    let Some(bytes) = durable::read_capped(&path, CHECKPOINT_BYTES_MAX as u64)? else {
+        return match folder.join("tile").exists() {
+            true => Err(damaged(
+                DamageKind::Missing,
+                "there are tiles, but no checkpoint".to_owned(),
+            )),
+            false => Ok((Edge::default(), None)),
+        };
+    };
+    let checkpoint =
+        parse_checkpoint(&bytes).map_err(|error| damaged(DamageKind::Altered, error.to_string()))?;
+    if checkpoint.origin != *origin {
+        return Err(StoreError::WrongOrigin {
+            path,
+            got: checkpoint.origin.to_string(),
+            expected: origin.to_string(),
+        });
+    }
+    let size = checkpoint.head.size;
+    let row = u64::from(TILE_WIDTH);
+    let mut levels = Vec::new();
+    for level in 0..=TILE_LEVEL_MAX {
+        let count = size >> (8 * u32::from(level));
+        if count == 0 {
+            break;
+        }
+        let (index, width) = (count / row, u16::try_from(count % row).unwrap_or(0));
+        let hashes = match width {
+            0 => Vec::new(),
+            width => read_tile(folder, TileId { level, index, width })??,
+        };
+        levels.push((index, hashes));
+    }
+    let width = u16::try_from(size % row).unwrap_or(0);
+    let tail = match width {
+        0 => Vec::new(),
+        width => {
+            let index = size / row;
+            read_bundle(folder, BundleId { index, width })??
+        }
+    };
+    let leaves: Vec<Hash> = tail.iter().map(|entry| leaf_hash(entry)).collect();
+    let whole = levels.first().is_none_or(|(_, hashes)| *hashes == leaves);
+    let edge = Edge::of_tiles(size, levels, tail).filter(|edge| whole && edge.head() == checkpoint.head);
+    match edge {
+        Some(edge) => Ok((edge, Some(bytes))),
+        None => {
+            let what = format!(
+                "it names root {} at size {size}, the edge gives another",
+                checkpoint.head.root
+            );
+            Err(damaged(DamageKind::Altered, what))
+        }
+    }
+}
+
 /// Reads everything in the folder of a log, hands each entry to `visit`, and compares entries, tiles and checkpoint.
 ///
 /// What `visit` saw counts only when no damage is reported. Files beyond the checkpoint are not looked at.

@@ -1,0 +1,129 @@
+//! A node with a history starts from its snapshot, and from its logs when the snapshot does not hold: the same state both ways.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at what it did not expect"
+)]
+
+#[path = "../examples/history/author.rs"]
+mod author;
+
+use author::{DEPARTMENTS, HOSTED, department, genesis, key, make};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tally_ledger::cases::source::AsOf;
+use tally_ledger::projection::digest::{self, Buckets};
+use tally_ledger::projection::{due, inbox};
+use tally_node::bus::embedded::EmbeddedNet;
+use tally_node::clock::Clock;
+use tally_node::config::Settings;
+use tally_node::runtime::Node;
+use tally_schemas::time::Timestamp;
+
+const EVENTS: u64 = 6_000;
+
+/// Starts the node, waits until it takes writes, and returns what it derives, as text; whether it began at a snapshot; then stops it.
+fn derived(dir: &Path) -> (String, bool) {
+    let settings = Settings::read(&dir.join("node.toml")).unwrap();
+    let now = Timestamp::parse("2026-03-02T00:00:00.000Z").unwrap();
+    let clock = Clock::trial(&dir.join("clock"), now).unwrap();
+    let net = EmbeddedNet::new();
+    let node = Node::start(&settings, clock, |inbox| net.join(&settings.node, inbox)).unwrap();
+    // What a snapshot has is there before anything is read back.
+    let at_once = node
+        .shared()
+        .view(|replica| replica.world().logs().any(|log| log.cursor() > 0));
+    let began = Instant::now();
+    while !node.shared().health().reasons.is_empty() {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "{:?}",
+            node.shared().health()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let text = node.shared().view(|replica| {
+        let world = replica.world();
+        let asof = AsOf::new(world, now);
+        let mut text = digest::to_json(&world.digests(Buckets::Sixteen)).to_canonical();
+        for (id, _) in DEPARTMENTS {
+            let id = department(id);
+            text.push_str(&inbox::of(&id, None, &asof).to_json().to_canonical());
+            for line in due::running(&asof, Some(&id), false) {
+                text.push_str(&line.to_json().to_canonical());
+            }
+            let log = world.log(&id).unwrap();
+            text.push_str(&format!("{:?} {}\n", log.tree.head(), log.cursor()));
+        }
+        text.push_str(&format!("{:?}", world.arrivals()));
+        text.push_str(&format!("{:?}", world.numbers()));
+        text
+    });
+    assert_eq!(node.shared().health().reasons, Vec::<String>::new());
+    node.stop();
+    (text, at_once)
+}
+
+fn set_aside(dir: &Path) -> usize {
+    let listing = std::fs::read_dir(dir.join("data/set-aside"));
+    let names = listing.map(|names| names.map(|name| name.unwrap().file_name()));
+    names.map_or(0, |names| {
+        names
+            .filter(|name| name.to_string_lossy().starts_with("snapshot"))
+            .count()
+    })
+}
+
+fn flip(path: &Path, at: impl Fn(usize) -> usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let place = at(bytes.len());
+    bytes[place] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_start_from_a_snapshot_and_one_from_the_logs_derive_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path();
+    make(dir, EVENTS);
+    assert_eq!(HOSTED, "housing");
+    assert_eq!(key("limit").public_key().as_bytes().len(), 32);
+    assert!(!genesis().lines.is_empty());
+    let (expected, at_once) = derived(dir);
+    assert!(!at_once, "there was no snapshot yet");
+    let (again, at_once) = derived(dir);
+    assert!(at_once && again == expected, "from the snapshot");
+    let head = dir.join("data/snapshot/head");
+    let damages: [(&str, &dyn Fn()); 4] = [
+        ("a byte of the head", &|| flip(&head, |length| length / 2)),
+        ("another format number", &|| flip(&head, |_| 0)),
+        ("an index", &|| {
+            let names = std::fs::read_dir(dir.join("data/snapshot")).unwrap();
+            let table = names.map(|name| name.unwrap().path()).find(|path| *path != head);
+            flip(&table.unwrap(), |length| length - 1);
+        }),
+        ("a log that is gone", &|| {
+            let logs = dir.join("data/logs");
+            std::fs::rename(logs.join("taxes-1"), dir.join("taxes-1")).unwrap();
+        }),
+    ];
+    for (place, (what, damage)) in damages.iter().enumerate() {
+        damage();
+        let (found, at_once) = derived(dir);
+        assert!(!at_once, "{what}");
+        assert_eq!(set_aside(dir), place + 1, "{what}");
+        if *what == "a log that is gone" {
+            // Less is held, and what is held is derived from it alone; with the log back, the state is back.
+            assert_ne!(found, expected);
+            let _left = std::fs::remove_dir_all(dir.join("data/logs/taxes-1"));
+            std::fs::rename(dir.join("taxes-1"), dir.join("data/logs/taxes-1")).unwrap();
+        } else {
+            assert!(found == expected, "{what}");
+        }
+        let (found, _) = derived(dir);
+        assert!(found == expected, "{what}, then from a new snapshot");
+        assert!(head.exists());
+    }
+}
