@@ -102,7 +102,9 @@ impl Replica {
         };
         let (held, signed) = (log.size(), checkpoint.head());
         let mut tree = log.tree.clone();
-        tree.truncate(frame.start);
+        if tree.truncate(frame.start).is_err() {
+            return false;
+        }
         for entry in &frame.entries {
             tree.append(leaf_hash(entry));
         }

@@ -86,8 +86,29 @@ impl HeldTree {
         }
     }
 
+    /// Removes all leaves from `size` on.
+    ///
+    /// # Errors
+    /// A full tile that is in the way cannot be read.
+    pub(crate) fn truncate(&mut self, size: u64) -> Result<(), ReadError> {
+        let mut levels = Vec::new();
+        for (level, held) in (0u8..).zip(&self.levels) {
+            let count = size.checked_shr(u32::from(level)).unwrap_or(0);
+            if count == 0 {
+                break;
+            }
+            let first = held.first.min(first_held(level, size));
+            let hashes = (first..count.min(held.first + held.hashes.len() as u64))
+                .map(|index| self.node(level, index))
+                .collect::<Result<Vec<Hash>, ReadError>>()?;
+            levels.push(EdgeLevel { first, hashes });
+        }
+        self.levels = levels;
+        Ok(())
+    }
+
     /// Appends the hash of a leaf.
-    pub(super) fn append(&mut self, leaf: Hash) {
+    pub(crate) fn append(&mut self, leaf: Hash) {
         let mut hash = leaf;
         for level in 0.. {
             if self.levels.len() == level {
@@ -255,6 +276,13 @@ mod tests {
                     whole.consistency(place, size + more).unwrap()
                 );
                 prop_assert_eq!(tree.edge(size), edge.clone());
+                let mut short = tree.clone();
+                short.truncate(place).unwrap();
+                prop_assert_eq!(Ok(short.head()), whole.head_at(place));
+                for index in place..size + more {
+                    short.append(leaf_hash(&entry(index)));
+                }
+                prop_assert_eq!(short.head(), whole.head());
             }
         }
     }

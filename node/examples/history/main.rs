@@ -218,7 +218,7 @@ fn feed(logs: &[(Origin, Vec<Vec<u8>>)], threads: usize) -> (Duration, usize) {
         .collect();
     let began = Instant::now();
     let (mut asked, mut answered) = (0usize, 0usize);
-    let mut handle = |replica: &mut Replica, input: Input, asked: &mut usize, answered: &mut usize| {
+    let handle = |replica: &mut Replica, input: Input, asked: &mut usize, answered: &mut usize| {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             for output in replica.handle(now, vec![input]) {

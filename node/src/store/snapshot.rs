@@ -115,8 +115,8 @@ impl SnapshotFiles {
     pub fn write(&self, head: &SnapshotHead, rows: &[Row]) -> Result<(), StoreError> {
         let folder = self.data.snapshot();
         durable::create_dir(&folder)?;
-        let old = self.tables();
-        let mut tables = old.clone();
+        let mut tables = self.tables();
+        let mut gone: Vec<Arc<Table>> = Vec::new();
         if !rows.is_empty() {
             let mut writer = self.writer()?;
             for row in rows {
@@ -141,8 +141,10 @@ impl SnapshotFiles {
             if let Some(error) = failed {
                 return Err(error);
             }
+            let merged = Arc::new(writer.finish(&folder)?);
+            gone.extend(pair);
             tables.truncate(tables.len().saturating_sub(2));
-            tables.push(Arc::new(writer.finish(&folder)?));
+            tables.push(merged);
         }
         let head = SnapshotHead {
             tables: tables.iter().map(|table| table.named.clone()).collect(),
@@ -154,12 +156,10 @@ impl SnapshotFiles {
         };
         let bytes = head.encode(checksum).map_err(format)?;
         durable::write_file(&self.data.temporary(), folder.join("head"), &[&bytes])?;
-        for table in &old {
-            if !tables.iter().any(|kept| kept.named.number == table.named.number) {
-                durable::remove_file(&table.path)?;
-            }
-        }
         self.replace(tables);
+        for table in gone {
+            durable::remove_file(&table.path)?;
+        }
         Ok(())
     }
 
