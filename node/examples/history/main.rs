@@ -100,7 +100,7 @@ fn start(dir: &Path) {
     let hub = EmbeddedNet::new();
     println!("before: {}", memory());
     let began = Instant::now();
-    let node = Node::start(&settings, clock, |inbox| hub.join(&settings.node, inbox)).unwrap();
+    let node = Node::start(&settings, clock, |inbox, _| Ok(hub.join(&settings.node, inbox))).unwrap();
     let opened = began.elapsed();
     while !node.shared().health().reasons.is_empty() {
         std::thread::sleep(Duration::from_millis(2));
