@@ -23,6 +23,10 @@ pub struct ArchiveError {
 
 impl ArchiveError {
     /// Makes an error.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers hand over errors and texts as they have them"
+    )]
     pub fn new(what: impl Into<String>, why: impl ToString) -> Self {
         Self {
             what: what.into(),
@@ -92,10 +96,13 @@ pub struct MemoryArchive {
     held: Mutex<Held>,
 }
 
+/// The entries of a log, and the tree over them.
+type HeldLog = (Vec<Arc<[u8]>>, Tree);
+
 #[derive(Debug, Default, Clone)]
 struct Held {
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
-    logs: BTreeMap<Origin, (Vec<Arc<[u8]>>, Tree)>,
+    logs: BTreeMap<Origin, HeldLog>,
 }
 
 impl MemoryArchive {

@@ -47,10 +47,13 @@ impl Kept {
     }
 }
 
+/// Values, and their keys in the order in which they came.
+type InOrder<K, V> = (BTreeMap<K, Arc<V>>, VecDeque<K>);
+
 /// The values read last, forgotten in the order in which they came.
 #[derive(Debug)]
 pub(super) struct Cache<K, V> {
-    held: Mutex<(BTreeMap<K, Arc<V>>, VecDeque<K>)>,
+    held: Mutex<InOrder<K, V>>,
     most: usize,
 }
 

@@ -8,7 +8,6 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    clippy::disallowed_methods,
     clippy::cast_possible_truncation,
     reason = "a measurement stops at what it did not expect, reads the clock, and prints"
 )]

@@ -197,6 +197,10 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that a node consists of, put together at one place"
+    )]
     pub(crate) fn new(
         node: NodeId,
         clock: Clock,

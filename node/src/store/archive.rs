@@ -31,6 +31,9 @@ pub struct DiskArchive {
     tiles: Recent<(Origin, TileId), Vec<Hash>>,
 }
 
+/// The entries of one bundle.
+type Entries = Arc<Vec<Arc<[u8]>>>;
+
 impl DiskArchive {
     /// Reads from a data folder.
     pub fn new(data: &DataDir, rows: SnapshotFiles) -> Self {
@@ -42,7 +45,7 @@ impl DiskArchive {
         }
     }
 
-    fn full_bundle(&self, origin: &Origin, index: u64) -> Result<Option<Arc<Vec<Arc<[u8]>>>>, StoreError> {
+    fn full_bundle(&self, origin: &Origin, index: u64) -> Result<Option<Entries>, StoreError> {
         let key = (origin.clone(), index);
         if let Some(found) = self.bundles.get(&key) {
             return Ok(Some(found));

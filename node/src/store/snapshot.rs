@@ -433,7 +433,7 @@ impl Writer {
         let index = encode_index(&self.index).map_err(format)?;
         let io = |what| StoreError::io(what, &self.temporary);
         self.out.write_all(&index).map_err(io("write"))?;
-        let file = self.out.into_inner().map_err(|error| error.into_error());
+        let file = self.out.into_inner().map_err(std::io::IntoInnerError::into_error);
         let file = file.map_err(StoreError::io("write", &self.temporary))?;
         file.sync_data()
             .map_err(StoreError::io("sync", &self.temporary))?;
