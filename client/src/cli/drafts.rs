@@ -203,7 +203,11 @@ pub(super) fn list(session: &Session, output: &mut Output) -> Outcome {
 fn summaries(connection: &Connection, holder: &Holder) -> Outcome<DraftsBody> {
     let path = api::fill(api::path::DRAFTS, &[holder.department.as_str()]);
     let answer: Answer<DraftsBody> = connection.node.read(&path)?;
-    Ok(answer.data)
+    let mut body = answer.data;
+    // The numbers of drafts are random: people read them by time.
+    let key = |draft: &DraftSummary| (draft.changed.clone(), draft.kind.clone(), draft.id.clone());
+    body.drafts.sort_by_key(key);
+    Ok(body)
 }
 
 fn columns(texts: Texts) -> [&'static str; 7] {

@@ -10,7 +10,7 @@ use crate::verify::VerifyError;
 use std::error::Error;
 use std::fmt::Display;
 use tally_schemas::FormatError;
-use tally_schemas::api::RefusalBody;
+use tally_schemas::api::{PossibleAct, RefusalBody};
 
 /// Who reacts how to a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +139,24 @@ impl Failure {
         self.detail(text)
     }
 
+    /// Keeps of what is possible instead what the reader's own department can do; all of it where that is nothing.
+    #[must_use]
+    pub fn read_in(mut self, department: Option<String>) -> Self {
+        if let (Some(own), Some(body)) = (department, &mut self.refusal) {
+            let acts = body.possible.iter().filter(|act| act.by.contains(&own));
+            let ours: Vec<PossibleAct> = acts
+                .map(|act| PossibleAct {
+                    by: Vec::new(),
+                    ..act.clone()
+                })
+                .collect();
+            if !ours.is_empty() {
+                body.possible = ours;
+            }
+        }
+        self
+    }
+
     /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, key: &'static str) -> Self {
@@ -200,9 +218,9 @@ impl Failure {
             let acts: Vec<String> = body
                 .possible
                 .iter()
-                .map(|act| {
-                    let by = act.by.join(", ");
-                    format!("{} {} [{by}]", texts.kind(&act.kind), act.kind)
+                .map(|act| match act.by.as_slice() {
+                    [] => texts.kind(&act.kind).to_owned(),
+                    by => format!("{} [{}]", texts.kind(&act.kind), by.join(", ")),
                 })
                 .collect();
             return Some(texts.fill("hint.possible", &[("acts", &acts.join("; "))]));

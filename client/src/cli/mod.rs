@@ -80,7 +80,8 @@ pub fn run(arguments: Vec<OsString>, around: Surroundings<'_>) -> u8 {
         {
             output.texts = Texts::new(language);
         }
-        dispatch(&parsed.command, &session, &mut output)
+        let own = || session.key_holder().map(|holder| holder.department.to_string());
+        dispatch(&parsed.command, &session, &mut output).map_err(|failure| failure.read_in(own()))
     });
     match outcome {
         Ok(()) => 0,

@@ -149,10 +149,9 @@ fn tell(act: &Proven, names: &Names, saved: &[PathBuf], output: &mut Output) {
         header.origin.department,
         header.index
     ));
-    output.table(
-        &[texts.say("column.field"), texts.say("column.value")],
-        act::rows(output.reader(), &act.event, &act.parts, names),
-    );
+    let mut rows = vec![vec![texts.say("column.event").to_owned(), act.id.to_string()]];
+    rows.extend(act::rows(output.reader(), &act.event, &act.parts, names));
+    output.table(&[texts.say("column.field"), texts.say("column.value")], rows);
     for path in saved {
         output.line(&texts.fill("ui.file-saved", &[("path", &path.display())]));
     }

@@ -6,4 +6,5 @@ mod evidence;
 mod governance;
 mod parts;
 mod roster;
+mod transcripts;
 mod trial;

@@ -64,12 +64,12 @@ impl Drop for Trial {
     }
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Returns the folder of the commands, built if they are not.
-fn commands() -> PathBuf {
+pub fn commands() -> PathBuf {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| {
         let built = Command::new(env!("CARGO"))
