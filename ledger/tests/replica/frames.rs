@@ -242,7 +242,7 @@ fn a_frame_that_its_checkpoint_does_not_cover_is_refused() {
     let reader = Reader::new();
     let mut frame = reader.frame(reader.next(|_| {}));
     frame.entries.push(b"one more".to_vec());
-    reader.assert_refused(frame, "do not lie under its checkpoint");
+    reader.assert_refused(frame, "beyond its checkpoint");
 
     let reader = Reader::new();
     let mut frame = reader.frame(reader.next(|_| {}));
