@@ -25,7 +25,8 @@ pub fn encode<T: bincode::Encode>(
 
 /// Decodes the one byte form of a value of a version, of at most `LIMIT` bytes.
 ///
-/// No length inside can make it allocate more than `LIMIT` bytes for the elements it announces.
+/// No length inside can make it allocate more than `LIMIT` bytes for the elements it announces, nor more than about 256 times
+/// what was given: a few bytes cannot claim the memory of the largest file.
 ///
 /// # Errors
 /// Another version, bytes over the limit, bytes that end early or do not end, a second spelling of a value.
@@ -33,13 +34,7 @@ pub fn decode<T, const LIMIT: usize>(what: &'static str, version: u8, bytes: &[u
 where
     T: bincode::Encode + bincode::Decode<()>,
 {
-    if bytes.len() > LIMIT {
-        return Err(FormatError::TooLong {
-            what,
-            got: bytes.len() as u64,
-            limit: LIMIT as u64,
-        });
-    }
+    FormatError::at_most(what, bytes.len(), LIMIT)?;
     let body = match bytes.split_first() {
         Some((found, body)) if *found == version => body,
         Some((found, _)) => {
@@ -50,8 +45,8 @@ where
         }
         None => return Err(FormatError::malformed(what, "empty")),
     };
-    let (value, read) = bincode::decode_from_slice::<T, _>(body, config::standard().with_limit::<LIMIT>())
-        .map_err(|error| FormatError::malformed(what, why(&error)))?;
+    let (value, read) =
+        read_within::<T, LIMIT>(body).map_err(|error| FormatError::malformed(what, why(&error)))?;
     if read != body.len() {
         return Err(FormatError::not_canonical(
             what,
@@ -65,6 +60,23 @@ where
         ));
     }
     Ok(value)
+}
+
+/// How many bytes in memory a byte of input may become; our widest, an empty entry of a chunk, becomes 26.
+const MEMORY_PER_BYTE: usize = 64;
+
+/// Reads with a limit near what the input can need. The codec takes its limit as a constant, hence the steps.
+fn read_within<T: bincode::Decode<()>, const LIMIT: usize>(body: &[u8]) -> Result<(T, usize), DecodeError> {
+    let room = body.len().saturating_mul(MEMORY_PER_BYTE);
+    macro_rules! try_steps {
+        ($($step:literal)*) => {$(
+            if room <= $step && $step < LIMIT {
+                return bincode::decode_from_slice(body, config::standard().with_limit::<$step>());
+            }
+        )*};
+    }
+    try_steps!(0x1_0000 0x4_0000 0x10_0000 0x40_0000 0x100_0000 0x400_0000 0x1000_0000);
+    bincode::decode_from_slice(body, config::standard().with_limit::<LIMIT>())
 }
 
 fn why(error: &DecodeError) -> String {
@@ -139,6 +151,25 @@ mod tests {
             decode::<String, 4096>("text", 7, &bytes),
             Err(FormatError::Malformed { .. })
         );
+    }
+
+    #[test]
+    fn a_few_bytes_cannot_claim_the_memory_of_the_largest_file() {
+        // 1 MiB is announced, within the limit of the format, but far from what 20 bytes can hold.
+        let mut bytes = vec![7, 252];
+        bytes.extend_from_slice(&(1u32 << 20).to_le_bytes());
+        bytes.extend_from_slice(&[0; 14]);
+        assert_matches!(
+            decode::<Vec<u8>, { 64 << 20 }>("list", 7, &bytes),
+            Err(FormatError::Malformed { why, .. }) if why.contains("more elements than the limit")
+        );
+    }
+
+    #[test]
+    fn a_long_list_of_the_widest_small_elements_is_read() {
+        let value = vec![(None::<u64>, String::new(), Vec::<u8>::new(), String::new()); 30_000];
+        let bytes = encode("list", 7, &value).unwrap();
+        assert_eq!(decode::<_, { 64 << 20 }>("list", 7, &bytes), Ok(value));
     }
 
     proptest! {

@@ -55,13 +55,7 @@ impl Entry {
     /// Every other input, before anything of its size is allocated.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let bad = |why: &str| FormatError::malformed("entry", why);
-        if bytes.len() > ENTRY_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: "entry",
-                got: bytes.len() as u64,
-                limit: ENTRY_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most("entry", bytes.len(), ENTRY_BYTES_MAX)?;
         let text = std::str::from_utf8(bytes).map_err(|error| bad(&format!("is not UTF-8: {error}")))?;
         let (header, payload) = text
             .split_once("\n\n")

@@ -69,6 +69,21 @@ impl FormatError {
         }
     }
 
+    /// Checks a length in bytes against its limit.
+    ///
+    /// # Errors
+    /// [`FormatError::TooLong`] over it.
+    pub fn at_most(what: &'static str, got: usize, limit: usize) -> Result<(), Self> {
+        if got <= limit {
+            return Ok(());
+        }
+        Err(Self::TooLong {
+            what,
+            got: got as u64,
+            limit: limit as u64,
+        })
+    }
+
     /// Builds a [`FormatError::NotCanonical`].
     pub fn not_canonical(what: &'static str, why: impl Into<String>) -> Self {
         Self::NotCanonical {

@@ -48,13 +48,7 @@ impl ForkEvidence {
     /// # Errors
     /// Every other input.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
-        if bytes.len() > FORK_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: WHAT,
-                got: bytes.len() as u64,
-                limit: FORK_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most(WHAT, bytes.len(), FORK_BYTES_MAX)?;
         let Some(text) = bytes.strip_suffix(b"\n") else {
             return Err(FormatError::malformed(WHAT, "does not end with a line feed"));
         };

@@ -53,7 +53,7 @@ impl Frame {
         };
         check(&wire)?;
         let bytes = codec::encode(WHAT, FRAME_VERSION, &wire)?;
-        at_most(WHAT, bytes.len(), FRAME_BYTES_MAX)?;
+        FormatError::at_most(WHAT, bytes.len(), FRAME_BYTES_MAX)?;
         Ok(bytes)
     }
 
@@ -62,7 +62,7 @@ impl Frame {
     /// # Errors
     /// Any bytes but the one form of a frame within its limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        at_most(WHAT, bytes.len(), FRAME_BYTES_MAX)?;
+        FormatError::at_most(WHAT, bytes.len(), FRAME_BYTES_MAX)?;
         let wire: Wire = codec::decode::<Wire, DECODED_BYTES_MAX>(WHAT, FRAME_VERSION, bytes)?;
         check(&wire)?;
         Ok(Self {
@@ -84,7 +84,7 @@ fn check(wire: &Wire) -> Result<(), FormatError> {
         });
     }
     for entry in &wire.entries {
-        at_most("entry of a frame", entry.len(), ENTRY_BYTES_MAX)?;
+        FormatError::at_most("entry of a frame", entry.len(), ENTRY_BYTES_MAX)?;
     }
     if wire.consistency.len() > PROOF_HASHES_MAX {
         return Err(FormatError::TooMany {
@@ -93,7 +93,7 @@ fn check(wire: &Wire) -> Result<(), FormatError> {
             limit: PROOF_HASHES_MAX as u64,
         });
     }
-    at_most(
+    FormatError::at_most(
         "checkpoint of a frame",
         wire.checkpoint.len(),
         CHECKPOINT_BYTES_MAX,
@@ -103,17 +103,6 @@ fn check(wire: &Wire) -> Result<(), FormatError> {
         return Err(FormatError::malformed(WHAT, "its entries end beyond 2^63 - 1"));
     }
     Ok(())
-}
-
-fn at_most(what: &'static str, got: usize, limit: usize) -> Result<(), FormatError> {
-    if got <= limit {
-        return Ok(());
-    }
-    Err(FormatError::TooLong {
-        what,
-        got: got as u64,
-        limit: limit as u64,
-    })
 }
 
 const WHAT: &str = "frame";

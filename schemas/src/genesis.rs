@@ -329,13 +329,7 @@ impl Genesis {
     /// Every other text, with the member at fault.
     pub fn parse_text(text: &str) -> Result<Self, FormatError> {
         let bad = |field: &str, why: String| FormatError::field("genesis", field, why);
-        if text.len() > GENESIS_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: "genesis",
-                got: text.len() as u64,
-                limit: GENESIS_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most("genesis", text.len(), GENESIS_BYTES_MAX)?;
         let json = parse_lines("genesis", GENESIS_MAGIC, text)?;
         let members = json
             .as_object()

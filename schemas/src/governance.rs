@@ -177,13 +177,7 @@ impl Governance {
     /// Every other text, with the member at fault.
     pub fn parse_text(text: &str) -> Result<Self, FormatError> {
         let bad = |field: &str, why: &str| FormatError::field("governance", field, why);
-        if text.len() > GOVERNANCE_NOTE_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: "governance note",
-                got: text.len() as u64,
-                limit: GOVERNANCE_NOTE_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most("governance note", text.len(), GOVERNANCE_NOTE_BYTES_MAX)?;
         let json = parse_lines("governance", GOVERNANCE_MAGIC, text)?;
         let members = json
             .as_object()

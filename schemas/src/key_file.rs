@@ -55,13 +55,7 @@ impl KeyFile {
     /// Every other text.
     pub fn parse_text(text: &str) -> Result<Self, FormatError> {
         let bad = |why: &str| FormatError::malformed("key file", why);
-        if text.len() > KEY_FILE_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: "key file",
-                got: text.len() as u64,
-                limit: KEY_FILE_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most("key file", text.len(), KEY_FILE_BYTES_MAX)?;
         let body = text
             .strip_suffix('\n')
             .ok_or_else(|| bad("does not end with a line feed"))?;

@@ -93,13 +93,7 @@ impl Note {
     /// Bytes over the limit, not UTF-8, with a control character other than line feed, without a signature line, with more
     /// than 100 of them, or with two of the same key name and id.
     pub fn parse(bytes: &[u8], limit: usize) -> Result<Self, FormatError> {
-        if bytes.len() > limit {
-            return Err(FormatError::TooLong {
-                what: NOTE,
-                got: bytes.len() as u64,
-                limit: limit as u64,
-            });
-        }
+        FormatError::at_most(NOTE, bytes.len(), limit)?;
         let all = std::str::from_utf8(bytes).map_err(|error| {
             FormatError::malformed(NOTE, format!("byte {}: not UTF-8", error.valid_up_to()))
         })?;
@@ -176,13 +170,7 @@ impl VerifierKeyText {
     /// Any other text.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
         let bad = |why: &str| FormatError::malformed(VKEY, why);
-        if text.len() > VKEY_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: VKEY,
-                got: text.len() as u64,
-                limit: VKEY_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most(VKEY, text.len(), VKEY_BYTES_MAX)?;
         let mut parts = text.splitn(3, '+');
         let (Some(name), Some(digits), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(bad("expected <name>+<8 hex digits>+<base64>"));

@@ -33,13 +33,7 @@ impl CaseNumber {
                 format!("{shown:?}, expected the form housing/req-2026-0031"),
             )
         };
-        if text.len() > CASE_NUMBER_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: "case number",
-                got: text.len() as u64,
-                limit: CASE_NUMBER_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most("case number", text.len(), CASE_NUMBER_BYTES_MAX)?;
         let (department, rest) = text.split_once('/').ok_or_else(bad)?;
         let mut words = rest.split('-');
         let (Some(letters), Some(year), Some(running), None) =

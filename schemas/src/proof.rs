@@ -26,13 +26,7 @@ impl TlogProof {
     /// # Errors
     /// Any other bytes; an `extra` line; more than 64 hashes.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
-        if bytes.len() > PROOF_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: WHAT,
-                got: bytes.len() as u64,
-                limit: PROOF_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most(WHAT, bytes.len(), PROOF_BYTES_MAX)?;
         let text = std::str::from_utf8(bytes).map_err(|error| {
             FormatError::malformed(WHAT, format!("byte {}: not UTF-8", error.valid_up_to()))
         })?;

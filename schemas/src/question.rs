@@ -92,7 +92,7 @@ impl Question {
             },
         };
         let bytes = codec::encode("question", QUESTION_VERSION, &wire)?;
-        at_most("question", bytes.len(), QUESTION_BYTES_MAX)?;
+        FormatError::at_most("question", bytes.len(), QUESTION_BYTES_MAX)?;
         Ok(bytes)
     }
 
@@ -123,7 +123,7 @@ impl Answer {
     /// An answer over its limits.
     pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
         let bytes = codec::encode("answer", QUESTION_VERSION, self)?;
-        at_most("answer", bytes.len(), ANSWER_BYTES_MAX)?;
+        FormatError::at_most("answer", bytes.len(), ANSWER_BYTES_MAX)?;
         Ok(bytes)
     }
 
@@ -132,7 +132,7 @@ impl Answer {
     /// # Errors
     /// Any bytes but the one form of an answer within its limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        at_most("answer", bytes.len(), ANSWER_BYTES_MAX)?;
+        FormatError::at_most("answer", bytes.len(), ANSWER_BYTES_MAX)?;
         // The limit of the codec counts what lists take in memory: a list header for each of the frames.
         const DECODED_BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX;
         let answer: Self = codec::decode::<Self, DECODED_BYTES_MAX>("answer", QUESTION_VERSION, bytes)?;
@@ -143,27 +143,16 @@ impl Answer {
                 limit: BATCH_MAX as u64,
             }),
             Self::Part { slice, .. } => {
-                at_most("slice of a part", slice.len(), PART_SLICE_BYTES)?;
+                FormatError::at_most("slice of a part", slice.len(), PART_SLICE_BYTES)?;
                 Ok(answer)
             }
             Self::Evidence(bytes) => {
-                at_most("evidence of a fork", bytes.len(), FORK_BYTES_MAX)?;
+                FormatError::at_most("evidence of a fork", bytes.len(), FORK_BYTES_MAX)?;
                 Ok(answer)
             }
             _ => Ok(answer),
         }
     }
-}
-
-fn at_most(what: &'static str, got: usize, limit: usize) -> Result<(), FormatError> {
-    if got <= limit {
-        return Ok(());
-    }
-    Err(FormatError::TooLong {
-        what,
-        got: got as u64,
-        limit: limit as u64,
-    })
 }
 
 #[cfg(test)]

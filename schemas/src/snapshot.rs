@@ -302,7 +302,7 @@ impl SnapshotHead {
     /// A head over its limit.
     pub fn encode(&self, checksum: fn(&[u8]) -> Hash) -> Result<Vec<u8>, FormatError> {
         let mut bytes = codec::encode("snapshot", SNAPSHOT_VERSION, self)?;
-        at_most("snapshot", bytes.len(), SNAPSHOT_HEAD_BYTES_MAX)?;
+        FormatError::at_most("snapshot", bytes.len(), SNAPSHOT_HEAD_BYTES_MAX)?;
         let sum = checksum(&bytes);
         bytes.extend_from_slice(&sum.0);
         Ok(bytes)
@@ -316,7 +316,7 @@ impl SnapshotHead {
         let Some((body, sum)) = bytes.split_last_chunk::<32>() else {
             return Err(FormatError::malformed("snapshot", "shorter than a checksum"));
         };
-        at_most("snapshot", body.len(), SNAPSHOT_HEAD_BYTES_MAX)?;
+        FormatError::at_most("snapshot", body.len(), SNAPSHOT_HEAD_BYTES_MAX)?;
         // The version comes first: another one may have another checksum.
         if body.first().is_some_and(|version| *version == SNAPSHOT_VERSION) && checksum(body).0 != *sum {
             return Err(FormatError::malformed("snapshot", "the checksum does not fit"));
@@ -333,7 +333,7 @@ impl SnapshotHead {
 pub fn encode_block(rows: &Vec<Row>) -> Result<Vec<u8>, FormatError> {
     check_rows(rows)?;
     let bytes = codec::encode("block of a snapshot", SNAPSHOT_VERSION, rows)?;
-    at_most("block of a snapshot", bytes.len(), SNAPSHOT_BLOCK_BYTES_MAX)?;
+    FormatError::at_most("block of a snapshot", bytes.len(), SNAPSHOT_BLOCK_BYTES_MAX)?;
     Ok(bytes)
 }
 
@@ -342,7 +342,7 @@ pub fn encode_block(rows: &Vec<Row>) -> Result<Vec<u8>, FormatError> {
 /// # Errors
 /// Any bytes but the one form of a block within its limit.
 pub fn decode_block(bytes: &[u8]) -> Result<Vec<Row>, FormatError> {
-    at_most("block of a snapshot", bytes.len(), SNAPSHOT_BLOCK_BYTES_MAX)?;
+    FormatError::at_most("block of a snapshot", bytes.len(), SNAPSHOT_BLOCK_BYTES_MAX)?;
     const DECODED_BYTES_MAX: usize = 8 * SNAPSHOT_BLOCK_BYTES_MAX;
     let rows = codec::decode::<Vec<Row>, DECODED_BYTES_MAX>("block of a snapshot", SNAPSHOT_VERSION, bytes)?;
     check_rows(&rows)?;
@@ -351,7 +351,7 @@ pub fn decode_block(bytes: &[u8]) -> Result<Vec<Row>, FormatError> {
 
 fn check_rows(rows: &[Row]) -> Result<(), FormatError> {
     for row in rows {
-        at_most("key of a snapshot", row.key.len(), SNAPSHOT_KEY_BYTES_MAX)?;
+        FormatError::at_most("key of a snapshot", row.key.len(), SNAPSHOT_KEY_BYTES_MAX)?;
     }
     rising(rows.iter().map(|row| row.key.as_slice()))
 }
@@ -374,7 +374,7 @@ fn rising<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Result<(), FormatError> {
 pub fn encode_index(blocks: &Vec<BlockRef>) -> Result<Vec<u8>, FormatError> {
     rising(blocks.iter().map(|block| block.first.as_slice()))?;
     let bytes = codec::encode("index of a snapshot", SNAPSHOT_VERSION, blocks)?;
-    at_most("index of a snapshot", bytes.len(), SNAPSHOT_INDEX_BYTES_MAX)?;
+    FormatError::at_most("index of a snapshot", bytes.len(), SNAPSHOT_INDEX_BYTES_MAX)?;
     Ok(bytes)
 }
 
@@ -383,7 +383,7 @@ pub fn encode_index(blocks: &Vec<BlockRef>) -> Result<Vec<u8>, FormatError> {
 /// # Errors
 /// Any bytes but the one form of an index within its limit.
 pub fn decode_index(bytes: &[u8]) -> Result<Vec<BlockRef>, FormatError> {
-    at_most("index of a snapshot", bytes.len(), SNAPSHOT_INDEX_BYTES_MAX)?;
+    FormatError::at_most("index of a snapshot", bytes.len(), SNAPSHOT_INDEX_BYTES_MAX)?;
     const DECODED_BYTES_MAX: usize = 8 * SNAPSHOT_INDEX_BYTES_MAX;
     let blocks =
         codec::decode::<Vec<BlockRef>, DECODED_BYTES_MAX>("index of a snapshot", SNAPSHOT_VERSION, bytes)?;
@@ -404,18 +404,7 @@ pub fn encode_row<T: Encode>(value: &T) -> Result<Vec<u8>, FormatError> {
 /// # Errors
 /// Any bytes but the one form of such a row.
 pub fn decode_row<T: Encode + Decode<()>>(bytes: &[u8]) -> Result<T, FormatError> {
-    at_most("row of a snapshot", bytes.len(), SNAPSHOT_BLOCK_BYTES_MAX)?;
+    FormatError::at_most("row of a snapshot", bytes.len(), SNAPSHOT_BLOCK_BYTES_MAX)?;
     const DECODED_BYTES_MAX: usize = 8 * SNAPSHOT_BLOCK_BYTES_MAX;
     codec::decode::<T, DECODED_BYTES_MAX>("row of a snapshot", SNAPSHOT_VERSION, bytes)
-}
-
-fn at_most(what: &'static str, got: usize, limit: usize) -> Result<(), FormatError> {
-    if got <= limit {
-        return Ok(());
-    }
-    Err(FormatError::TooLong {
-        what,
-        got: got as u64,
-        limit: limit as u64,
-    })
 }

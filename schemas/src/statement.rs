@@ -39,13 +39,7 @@ impl Statement {
     /// Every other text.
     pub fn parse_text(text: &str) -> Result<Self, FormatError> {
         let bad = |why: &str| FormatError::malformed("statement", why);
-        if text.len() > ENTRY_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: "statement",
-                got: text.len() as u64,
-                limit: ENTRY_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most("statement", text.len(), ENTRY_BYTES_MAX)?;
         let body = text
             .strip_suffix('\n')
             .ok_or_else(|| bad("does not end with a line feed"))?;

@@ -238,13 +238,7 @@ pub fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, FormatErr
 /// # Errors
 /// Any bytes that are not exactly that many length-prefixed entries.
 pub fn parse_bundle(bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, FormatError> {
-    if bytes.len() > BUNDLE_BYTES_MAX {
-        return Err(FormatError::TooLong {
-            what: BUNDLE,
-            got: bytes.len() as u64,
-            limit: BUNDLE_BYTES_MAX as u64,
-        });
-    }
+    FormatError::at_most(BUNDLE, bytes.len(), BUNDLE_BYTES_MAX)?;
     if !(1..=TILE_WIDTH).contains(&width) {
         return Err(FormatError::malformed(
             BUNDLE,

@@ -140,13 +140,7 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn open(what: &'static str, magic: &str, text: &'a str) -> Result<Self, FormatError> {
-        if text.len() > TOKEN_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what,
-                got: text.len() as u64,
-                limit: TOKEN_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most(what, text.len(), TOKEN_BYTES_MAX)?;
         let mut rest = text.split('\n');
         let found = rest.next().unwrap_or_default();
         if found != magic {

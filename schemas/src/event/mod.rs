@@ -124,13 +124,7 @@ impl Event {
     /// # Errors
     /// Every other text, with the member at fault. An unknown kind is no error here.
     pub fn parse_text(text: &str) -> Result<Self, FormatError> {
-        if text.len() > EVENT_NOTE_BYTES_MAX {
-            return Err(FormatError::TooLong {
-                what: "event",
-                got: text.len() as u64,
-                limit: EVENT_NOTE_BYTES_MAX as u64,
-            });
-        }
+        FormatError::at_most("event", text.len(), EVENT_NOTE_BYTES_MAX)?;
         let Some((magic, rest)) = text.split_once('\n') else {
             return Err(FormatError::malformed("event", "has no first line"));
         };
