@@ -6,15 +6,22 @@ use tally_tests::sim::engine::{Options, Sim};
 use tally_tests::sim::suite::{Outcome, run_seeds};
 use tally_tests::sim::trace::{self, View};
 
-const USAGE: &str = "usage: sim --seed S [--verbose | --trace FILE] | --seeds A..B | --minutes N [--from S]   (also: --acts N)
+const USAGE: &str = "usage: sim --seed S [--verbose | --trace FILE] | --seeds A..B | --minutes N [--from S]   (also: --acts N, --twice)
        sim replay FILE [--to STEP] [--step] [--case ID]";
+
+/// In wide runs one seed of so many runs twice: the states of every seed are compared with the oracle, and a core that is not
+/// deterministic shows in any of them.
+const TWICE_EVERY: u64 = 8;
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("replay") {
         walk(std::env::args().skip(2));
         return;
     }
-    let mut options = Options::default();
+    let mut options = Options {
+        twice_every: TWICE_EVERY,
+        ..Options::default()
+    };
     let mut file = None;
     let (mut seed, mut seeds, mut minutes, mut from) = (None, None, None, 1_000_000u64);
     let mut words = std::env::args().skip(1);
@@ -30,6 +37,7 @@ fn main() {
             "--minutes" => minutes = Some(number()),
             "--from" => from = number(),
             "--acts" => options.acts = number(),
+            "--twice" => options.twice_every = 1,
             "--verbose" => options.verbose = true,
             "--trace" => file = Some(words.next().unwrap_or_else(|| usage("--trace"))),
             "--seeds" => {

@@ -111,6 +111,8 @@ pub struct Options {
     pub acts: u64,
     /// Whether states are compared with the oracle; the second run of a seed only gives its trace.
     pub check: bool,
+    /// Every how many seeds one runs twice and the traces are compared; 1 for each.
+    pub twice_every: u64,
     /// Whether to tell what happens.
     pub verbose: bool,
     /// Whether what is told is kept instead of printed.
@@ -122,6 +124,7 @@ impl Default for Options {
         Self {
             acts: 240,
             check: true,
+            twice_every: 1,
             verbose: false,
             keep: false,
         }
