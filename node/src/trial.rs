@@ -146,30 +146,11 @@ impl Trial {
     /// # Errors
     /// A folder that is no trial's, or a node that does not start.
     pub fn open(folder: &Path) -> Result<Arc<Self>, TrialError> {
-        let mut places = BTreeMap::new();
-        let mut created = Timestamp::default();
-        for path in config_files(&folder.join("nodes"))? {
-            let settings = Settings::read(&path)?;
-            let node = settings.node.clone();
-            let genesis = check(&settings).map_err(|source| TrialError::Start {
-                node: node.clone(),
-                source: Box::new(source),
-            })?;
-            if !genesis.trial {
-                return Err(TrialError::NoTrial {
-                    path: folder.to_owned(),
-                });
-            }
-            created = genesis.created;
-            let place = Place {
-                settings,
-                slot: Slot::default(),
-                node: None,
-            };
-            if places.insert(node.clone(), place).is_some() {
-                return Err(TrialError::Twice(node));
-            }
-        }
+        let (places, created) = places_of(folder, |_, settings| Place {
+            settings,
+            slot: Slot::default(),
+            node: None,
+        })?;
         let trial = Arc::new(Self {
             clock: Clock::trial(&folder.join("clock"), created)?,
             net: EmbeddedNet::new(),
@@ -318,6 +299,33 @@ fn settled(reached: &[Option<Reached>]) -> TrialSettledBody {
             .iter()
             .any(|reached| reached.is_none_or(|reached| reached.is_busy)),
     }
+}
+
+/// Reads the configuration of every node of a trial folder, and when the federation was founded.
+fn places_of<P>(
+    folder: &Path,
+    make: impl Fn(PathBuf, Settings) -> P,
+) -> Result<(BTreeMap<NodeId, P>, Timestamp), TrialError> {
+    let mut places = BTreeMap::new();
+    let mut created = Timestamp::default();
+    for path in config_files(&folder.join("nodes"))? {
+        let settings = Settings::read(&path)?;
+        let node = settings.node.clone();
+        let genesis = check(&settings).map_err(|source| TrialError::Start {
+            node: node.clone(),
+            source: Box::new(source),
+        })?;
+        if !genesis.trial {
+            return Err(TrialError::NoTrial {
+                path: folder.to_owned(),
+            });
+        }
+        created = genesis.created;
+        if places.insert(node.clone(), make(path, settings)).is_some() {
+            return Err(TrialError::Twice(node));
+        }
+    }
+    Ok((places, created))
 }
 
 fn config_files(folder: &Path) -> Result<Vec<PathBuf>, TrialError> {

@@ -3,11 +3,10 @@
 //! The address that takes the levers stands in the file `lever` of the trial folder. Nodes end with this process: their standard
 //! input is a pipe that it holds.
 
-use super::{Levers, TrialError, config_files};
+use super::{Levers, TrialError, config_files, places_of};
 use crate::api::{self, Api, Slot};
 use crate::clock::Clock;
 use crate::config::{BusSettings, Settings};
-use crate::runtime::check;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -66,31 +65,12 @@ impl Processes {
     /// # Errors
     /// A folder that is no trial's, or a node that does not start.
     pub fn open(folder: &Path) -> Result<Arc<Self>, TrialError> {
-        let mut places = BTreeMap::new();
-        let mut created = Timestamp::default();
-        for config in config_files(&folder.join("nodes"))? {
-            let settings = Settings::read(&config)?;
-            let node = settings.node.clone();
-            let genesis = check(&settings).map_err(|source| TrialError::Start {
-                node: node.clone(),
-                source: Box::new(source),
-            })?;
-            if !genesis.trial {
-                return Err(TrialError::NoTrial {
-                    path: folder.to_owned(),
-                });
-            }
-            created = genesis.created;
-            let place = Place {
-                config,
-                listen: settings.listen,
-                child: None,
-                is_cut: false,
-            };
-            if places.insert(node.clone(), place).is_some() {
-                return Err(TrialError::Twice(node));
-            }
-        }
+        let (places, created) = places_of(folder, |config, settings| Place {
+            config,
+            listen: settings.listen,
+            child: None,
+            is_cut: false,
+        })?;
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(START_MAX))
             .build()
