@@ -9,8 +9,9 @@ use super::troubles::Topic;
 use crate::bus::{Inbound, Publication};
 use async_nats::Client;
 use async_nats::connection::State;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::Origin;
 use tally_schemas::question::{ANSWER_BYTES_MAX, Answer, Question};
@@ -32,10 +33,11 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 /// Looks on every connection, from time to time, and whenever something was not acknowledged.
 pub(super) async fn run(link: &Link, client: &Client, again: &Sender<Publication>) {
+    let mut resent = Resent::default();
     loop {
         if client.connection_state() == State::Connected {
             check_server(link, client);
-            match look(link, client, again).await {
+            match look(link, client, again, &mut resent).await {
                 Ok(()) => {}
                 // Whoever lost the connection meanwhile hears of that, and looks again.
                 Err(_) if client.connection_state() != State::Connected => {}
@@ -65,7 +67,28 @@ fn check_server(link: &Link, client: &Client) {
     }
 }
 
-async fn look(link: &Link, client: &Client, again: &Sender<Publication>) -> Result<(), ServerError> {
+/// From where each own log was sent again last, on which connection and when.
+#[derive(Default)]
+struct Resent(BTreeMap<Origin, (u64, u64, Instant)>);
+
+impl Resent {
+    /// Says whether it is worth while now: not when the same was sent just before and the stream did not take it.
+    fn is_due(&mut self, origin: &Origin, connection: u64, from: u64) -> bool {
+        let last = self.0.get(origin);
+        if last.is_some_and(|last| (last.0, last.1) == (connection, from) && last.2.elapsed() < LOOK_EVERY) {
+            return false;
+        }
+        self.0.insert(origin.clone(), (connection, from, Instant::now()));
+        true
+    }
+}
+
+async fn look(
+    link: &Link,
+    client: &Client,
+    again: &Sender<Publication>,
+    resent: &mut Resent,
+) -> Result<(), ServerError> {
     ensure_stream(client, &link.names).await?;
     link.troubles.clear(Topic::Stream);
     link.stream_is_right.send_replace(Some(true));
@@ -85,7 +108,8 @@ async fn look(link: &Link, client: &Client, again: &Sender<Publication>) -> Resu
     tokio::time::sleep(ON_THEIR_WAY).await;
     for (origin, size) in shorter {
         let end = end_in_stream(link, client, origin).await?;
-        if end < size {
+        let connection = *link.connections.borrow();
+        if end < size && resent.is_due(origin, connection, end) {
             tracing::info!(%origin, stream = end, log = size, "the stream ends before the own log; the rest is sent again");
             let start = end.max(size.saturating_sub(ENTRIES_AGAIN_MAX));
             send_again(link, again, origin, start, size).await;
@@ -168,5 +192,20 @@ async fn ask_self(link: &Link, origin: &Origin, start: u64) -> Option<Frame> {
     match Answer::decode(&bytes) {
         Ok(Answer::Frames(frames)) => Frame::decode(frames.first()?).ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_stream_did_not_take_is_not_sent_again_at_once() {
+        let origin = Origin::parse("xian-0123456789abcdef/housing/1").unwrap();
+        let mut resent = Resent::default();
+        assert!(resent.is_due(&origin, 1, 7));
+        assert!(!resent.is_due(&origin, 1, 7));
+        assert!(resent.is_due(&origin, 1, 9), "it took some");
+        assert!(resent.is_due(&origin, 2, 9), "it is another connection");
     }
 }
