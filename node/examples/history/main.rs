@@ -171,7 +171,7 @@ fn ingest(dir: &Path, events: u64) {
 
 /// Verifies on all cores for two seconds.
 fn strict_limit(cores: usize) -> u64 {
-    let text = "a text as long as that of an event ".repeat(30);
+    let text = "a text as long as that of an event\n".repeat(30);
     let signing = key("limit");
     let line = sign_note(&text, "limit/one", &signing).unwrap();
     let verifying = VerifyingKey::new(&signing.public_key());
@@ -242,11 +242,6 @@ fn feed(logs: &[(Origin, Vec<Vec<u8>>)], threads: usize) -> (Duration, usize) {
                 }
             }
         }
-        while let Ok(results) = results_out.try_recv() {
-            *answered += results.len();
-            inputs.push(Input::Verified(results));
-        }
-        inputs
     };
     let mut places = vec![0usize; logs.len()];
     loop {
@@ -263,20 +258,17 @@ fn feed(logs: &[(Origin, Vec<Vec<u8>>)], threads: usize) -> (Duration, usize) {
                 entries: part,
                 checkpoint: Vec::new(),
             };
-            let more = handle(&mut replica, restored, &mut asked, &mut answered);
-            for input in more {
-                handle(&mut replica, input, &mut asked, &mut answered);
-            }
+            handle(&mut replica, restored, &mut asked, &mut answered);
+        }
+        while let Ok(results) = results_out.try_recv() {
+            answered += results.len();
+            handle(&mut replica, Input::Verified(results), &mut asked, &mut answered);
         }
         if !moved && answered == asked {
             break;
         }
         if !moved || asked - answered > 16_384 {
             std::thread::sleep(Duration::from_millis(1));
-            let more = handle(&mut replica, Input::Tick, &mut asked, &mut answered);
-            for input in more {
-                handle(&mut replica, input, &mut asked, &mut answered);
-            }
         }
     }
     let took = began.elapsed();
