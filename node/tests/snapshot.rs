@@ -7,7 +7,7 @@
     reason = "a test stops at what it did not expect"
 )]
 
-#[path = "../examples/history/author.rs"]
+#[path = "../benches/table/author.rs"]
 mod author;
 
 use author::{DEPARTMENTS, HOSTED, department, genesis, key, make};

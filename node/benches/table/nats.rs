@@ -1,32 +1,16 @@
 //! End to end over NATS: from handing an event to one node until another node shows it, both real processes with a real server.
 //!
-//! `cargo bench -p tally-node --bench nats` prints a table and one line of JSON; `-- --events N --clients C` change the load. The
-//! server is the one that `scripts/nats path` names.
-#![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::float_arithmetic,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a measurement stops at what it did not expect, and prints"
-)]
+//! The server is the one that `scripts/nats path` names.
 
-#[path = "../tests/nats/cluster.rs"]
-#[expect(dead_code, reason = "shared with the tests of NATS, which use more of it")]
-mod cluster;
-#[path = "../tests/daemon/federation.rs"]
-#[expect(
-    dead_code,
-    reason = "shared with the tests of the daemon, which use more of it"
-)]
-mod federation;
-
-use cluster::Cluster;
-use federation::APPLICATION;
-use serde_json::{Value, json};
+use crate::appends::percentile_ms;
+use crate::cluster::Cluster;
+use crate::federation::APPLICATION;
+use crate::limits::Disk;
+use crate::report::Row;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -64,13 +48,8 @@ fn watch(cluster: &Cluster, node: usize) -> Seen {
     seen
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> f64 {
-    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-    sorted[place.min(sorted.len() - 1)].as_secs_f64() * 1e3
-}
-
 /// Submits so many events from so many clients, and waits until the other node has shown all of them.
-fn measure(cluster: &mut Cluster, seen: &Seen, events: usize, clients: usize) -> Value {
+fn submit(cluster: &mut Cluster, seen: &Seen, events: usize, clients: usize) -> Times {
     let notes: Vec<(String, Vec<u8>)> = (0..events)
         .map(|_| {
             let federation = &mut cluster.federation;
@@ -81,7 +60,6 @@ fn measure(cluster: &mut Cluster, seen: &Seen, events: usize, clients: usize) ->
     let url = cluster.federation.url(1, "/v1/submit");
     let next = AtomicUsize::new(0);
     let sent = Mutex::new(Vec::new());
-    let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..clients {
             scope.spawn(|| {
@@ -98,7 +76,6 @@ fn measure(cluster: &mut Cluster, seen: &Seen, events: usize, clients: usize) ->
             });
         }
     });
-    let rate = events as f64 / started.elapsed().as_secs_f64();
     let patience = Instant::now();
     while notes
         .iter()
@@ -116,28 +93,25 @@ fn measure(cluster: &mut Cluster, seen: &Seen, events: usize, clients: usize) ->
         recorded.push(after.duration_since(before));
         visible.push(seen[case].duration_since(before));
     }
-    recorded.sort_unstable();
-    visible.sort_unstable();
-    let of = |times: &[Duration]| (percentile(times, 50), percentile(times, 99));
-    let ((recorded_50, recorded_99), (visible_50, visible_99)) = (of(&recorded), of(&visible));
-    println!(
-        "| {clients} | {events} | {rate:.0} | {recorded_50:.2} | {recorded_99:.2} | {visible_50:.2} | {visible_99:.2} |"
-    );
-    json!({
-        "clients": clients, "events": events, "perSecond": rate,
-        "recordedMs": {"p50": recorded_50, "p99": recorded_99},
-        "visibleMs": {"p50": visible_50, "p99": visible_99},
-    })
+    Times { recorded, visible }
 }
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let number = |name: &str, default: usize| {
-        let place = arguments.iter().position(|argument| argument == name);
-        place.map_or(default, |place| arguments[place + 1].parse().unwrap())
-    };
-    let events = number("--events", 1_000);
-    let clients = number("--clients", 64);
+/// How long each event took until it was recorded here and until it was visible there.
+struct Times {
+    recorded: Vec<Duration>,
+    visible: Vec<Duration>,
+}
+
+/// How much is measured.
+pub(crate) struct Plan {
+    pub(crate) rounds: usize,
+    pub(crate) events: usize,
+    pub(crate) slice: Duration,
+}
+
+/// Measures two nodes, from one client and from 64.
+pub(crate) fn measure(rows: &mut Vec<Row>, plan: &Plan, folder: &Path) {
+    let mut disk = Disk::open(&folder.join("disk"));
     let mut cluster = Cluster::found();
     cluster.server.start();
     for node in [1, 2] {
@@ -148,15 +122,36 @@ fn main() {
     }
     cluster.await_equal(&[1, 2]);
     let seen = watch(&cluster, 2);
-    println!("Two nodes over NATS: recorded here, visible there (milliseconds from handing the event in)");
-    println!("| clients | events | events/s | recorded p50 | p99 | visible p50 | p99 |");
-    println!("|---|---|---|---|---|---|---|");
-    let results: Vec<Value> = [1, clients]
-        .into_iter()
-        .map(|clients| measure(&mut cluster, &seen, events, clients))
-        .collect();
-    println!(
-        "{}",
-        json!({"nats": cluster.server.version(), "endToEnd": results})
-    );
+    for clients in [1, 64] {
+        let events = if clients == 1 {
+            plan.events / 4
+        } else {
+            plan.events
+        };
+        let (mut limits, mut found) = (Vec::new(), [Vec::new(), Vec::new(), Vec::new(), Vec::new()]);
+        for _ in 0..plan.rounds {
+            limits.push(1e3 / disk.pairs(plan.slice));
+            let times = submit(&mut cluster, &seen, events, clients);
+            found[0].push(percentile_ms(&times.recorded, 50));
+            found[1].push(percentile_ms(&times.recorded, 99));
+            found[2].push(percentile_ms(&times.visible, 50));
+            found[3].push(percentile_ms(&times.visible, 99));
+        }
+        let many = if clients == 1 { "client" } else { "clients" };
+        let names = [
+            "recorded, p50",
+            "recorded, p99",
+            "visible on the other node, p50",
+            "visible on the other node, p99",
+        ];
+        for (name, figures) in names.into_iter().zip(found) {
+            let row = Row::new(
+                format!("two nodes over NATS, {clients} {many}: {name}"),
+                "ms",
+                figures,
+            );
+            rows.push(row.bounded("append sync + slot sync", &limits));
+        }
+    }
+    eprintln!("  {}", cluster.server.version());
 }

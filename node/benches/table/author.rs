@@ -1,4 +1,5 @@
-//! Writes the folder of a node with a history: requests and tasks of two to six acts, in the logs of eight departments.
+//! Writes the folder of a node with a history: requests and tasks of two to six acts, in the logs of eight departments; and the folders of
+//! nodes of the same federation without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -32,6 +33,8 @@ pub(crate) const DEPARTMENTS: [(&str, Role); 8] = [
     ("transport", Role::Provider),
 ];
 pub(crate) const HOSTED: &str = "housing";
+/// A ninth department, which records nothing: the node that hosts it has only the logs of others to take in.
+pub(crate) const ASIDE: &str = "archive";
 /// How many cases are under way at a time.
 const UNDER_WAY: usize = 600;
 /// How many entries are written at a time.
@@ -53,6 +56,7 @@ pub(crate) fn key(name: &str) -> SigningKey {
 
 /// Returns the genesis note.
 pub(crate) fn genesis() -> Note {
+    let departments: Vec<(&str, Role)> = DEPARTMENTS.into_iter().chain([(ASIDE, Role::Provider)]).collect();
     let record = |(id, role): &(&str, Role)| DepartmentRecord {
         id: department(id),
         name_en: (*id).to_owned(),
@@ -63,7 +67,12 @@ pub(crate) fn genesis() -> Note {
         line: None,
         profile: "cn-809".to_owned(),
         calendar: "cn-national".to_owned(),
-        node: NodeId::parse(if *id == HOSTED { "n1" } else { "n2" }).unwrap(),
+        node: NodeId::parse(match *id {
+            HOSTED => "n1",
+            ASIDE => "n3",
+            _ => "n2",
+        })
+        .unwrap(),
         log_key: *key(&format!("log {id}")).public_key().as_bytes(),
         administrator: Administrator {
             officer: OfficerId::parse("admin").unwrap(),
@@ -88,9 +97,9 @@ pub(crate) fn genesis() -> Note {
         ruleset: 1,
         registrar: department("lead"),
         quorum: 5,
-        nodes: vec![node("n1"), node("n2")],
+        nodes: vec![node("n1"), node("n2"), node("n3")],
         departments: {
-            let mut records: Vec<DepartmentRecord> = DEPARTMENTS.iter().map(record).collect();
+            let mut records: Vec<DepartmentRecord> = departments.iter().map(record).collect();
             records.sort_by(|a, b| a.id.cmp(&b.id));
             records
         },
@@ -98,7 +107,7 @@ pub(crate) fn genesis() -> Note {
         calendars: vec![document(calendar_text("cn-national"))],
     };
     let text = genesis.to_text();
-    let mut signers: Vec<&str> = DEPARTMENTS.iter().map(|(id, _)| *id).collect();
+    let mut signers: Vec<&str> = departments.iter().map(|(id, _)| *id).collect();
     signers.sort_unstable();
     let lines = signers.iter().map(|id| {
         sign_note(
@@ -114,6 +123,113 @@ pub(crate) fn genesis() -> Note {
     }
 }
 
+/// An event before it is signed.
+pub(crate) struct Draft<'a> {
+    pub(crate) federation: &'a FederationId,
+    pub(crate) by: &'a DepartmentId,
+    /// Makes the event differ from all others.
+    pub(crate) number: u64,
+    pub(crate) issued: Timestamp,
+    pub(crate) kind: EventKind,
+    pub(crate) case: Option<EventId>,
+    pub(crate) after: Option<EventId>,
+    pub(crate) to: Option<&'a DepartmentId>,
+    pub(crate) body: &'a str,
+}
+
+impl Draft<'_> {
+    /// Signs by the keys of clerk and head; an event of the roster by the third, the administrator's.
+    pub(crate) fn sign(self, keys: &[SigningKey]) -> Note {
+        let is_roster = self.kind.as_str().starts_with("roster");
+        let signer = |roles: &[SignerRole], post: &str, officer: Option<&str>| Signer {
+            roles: roles.to_vec(),
+            post: PostId::parse(post).unwrap(),
+            officer: officer.map(|officer| OfficerId::parse(officer).unwrap()),
+        };
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.number.to_be_bytes());
+        let event = Event {
+            federation: self.federation.clone(),
+            department: self.by.clone(),
+            kind: Kind::Known(self.kind),
+            case: self.case,
+            after: self.after.into_iter().collect(),
+            signers: if is_roster {
+                vec![signer(
+                    &[SignerRole::Administrator],
+                    "administrator",
+                    Some("admin"),
+                )]
+            } else {
+                vec![
+                    signer(&[SignerRole::Drafter], "clerk", Some("o1")),
+                    signer(&[SignerRole::Approver], "head", None),
+                ]
+            },
+            to: self.to.into_iter().cloned().collect(),
+            audience: Audience::All,
+            effective: None,
+            issued: self.issued,
+            nonce,
+            legal_basis: Vec::new(),
+            doc_no: None,
+            external_ref: None,
+            mandate: None,
+            corrects: None,
+            source: Source::Own,
+            attachments: Vec::new(),
+            paper: None,
+            body: Body::unchecked(Json::parse(self.body.as_bytes()).unwrap()),
+        };
+        let text = event.to_text();
+        let officers: &[&str] = if is_roster { &["admin"] } else { &["o1", "h1"] };
+        let lines = officers.iter().enumerate().map(|(place, officer)| {
+            let key = if is_roster { &keys[2] } else { &keys[place] };
+            let name = format!("{}/{}/{officer}", self.federation, event.department);
+            sign_note(&text, &name, key).unwrap()
+        });
+        Note {
+            lines: lines.collect(),
+            text: text.clone(),
+        }
+    }
+}
+
+/// Returns the keys of clerk, head and administrator of a department.
+pub(crate) fn officers(id: &str) -> [SigningKey; 3] {
+    ["o1", "h1", "admin"].map(|officer| key(&format!("{officer} {id}")))
+}
+
+/// Returns the events that enrol clerk and head of a department, without their signatures.
+pub(crate) fn enrolment(id: &str) -> Vec<(EventKind, String)> {
+    let mut events = Vec::new();
+    for (post, duty) in [("clerk", "handle"), ("head", "sharing-unit-head")] {
+        let duties = if post == "head" {
+            format!(r#"["{duty}","lead","handle"]"#)
+        } else {
+            format!(r#"["{duty}"]"#)
+        };
+        let body = format!(r#"{{"duties":{duties},"nameEn":"{post}","nameZh":"{post}","post":"{post}"}}"#);
+        events.push((EventKind::RosterPostCreated, body));
+    }
+    for (officer, post) in [("o1", "clerk"), ("h1", "head")] {
+        let public = Hash(*key(&format!("{officer} {id}")).public_key().as_bytes()).to_base64();
+        let body = format!(r#"{{"key":"{public}","officer":"{officer}"}}"#);
+        events.push((EventKind::RosterEnrolled, body));
+        let body = format!(r#"{{"from":"2026-01-01","officer":"{officer}","post":"{post}"}}"#);
+        events.push((EventKind::RosterAppointed, body));
+    }
+    events
+}
+
+/// Returns the body of a request that nobody else made.
+pub(crate) fn request_body(number: u64) -> String {
+    let words = "what is asked, for whom, and on which ground, in the words of those who ask it. ".repeat(3);
+    format!(
+        r#"{{"basis":"duty","class":"conditional","items":[{{"name":"data set {number}","number":1}},{{"name":"id","number":2}}],"mode":"api","scenario":"{words}","scope":"s","statement":true,"useFrom":"2026-02-01","useTo":"2026-12-31"}}"#
+    )
+}
+
 /// One log being written.
 struct Log {
     origin: Origin,
@@ -121,7 +237,7 @@ struct Log {
     last: Hash,
     named: BTreeMap<usize, u64>,
     waiting: Vec<Arc<[u8]>>,
-    keys: Vec<SigningKey>,
+    keys: [SigningKey; 3],
 }
 
 /// A case under way: its opening, its departments, its acts so far.
@@ -168,66 +284,25 @@ impl Author {
         body: &str,
     ) -> EventId {
         self.count += 1;
-        let is_roster = kind.as_str().starts_with("roster");
-        let signer = |roles: &[SignerRole], post: &str, officer: Option<&str>| Signer {
-            roles: roles.to_vec(),
-            post: PostId::parse(post).unwrap(),
-            officer: officer.map(|officer| OfficerId::parse(officer).unwrap()),
-        };
-        let mut nonce = [0; 16];
-        nonce[..8].copy_from_slice(&self.count.to_be_bytes());
-        let event = Event {
-            federation: self.federation.clone(),
-            department: self.logs[by].origin.department.clone(),
-            kind: Kind::Known(kind),
-            case: case.map(|case| case.id),
-            after: case.map(|case| case.last).into_iter().collect(),
-            signers: if is_roster {
-                vec![signer(
-                    &[SignerRole::Administrator],
-                    "administrator",
-                    Some("admin"),
-                )]
-            } else {
-                vec![
-                    signer(&[SignerRole::Drafter], "clerk", Some("o1")),
-                    signer(&[SignerRole::Approver], "head", None),
-                ]
-            },
-            to: to
-                .map(|to| self.logs[to].origin.department.clone())
-                .into_iter()
-                .collect(),
-            audience: Audience::All,
-            effective: None,
-            issued: self.now(),
-            nonce,
-            legal_basis: Vec::new(),
-            doc_no: None,
-            external_ref: None,
-            mandate: None,
-            corrects: None,
-            source: Source::Own,
-            attachments: Vec::new(),
-            paper: None,
-            body: Body::unchecked(Json::parse(body.as_bytes()).unwrap()),
-        };
-        let text = event.to_text();
-        if self.count % 5_000 == 1 {
-            Event::parse_text(&text).unwrap();
-        }
-        let id = event_id(&text);
-        let officers: &[&str] = if is_roster { &["admin"] } else { &["o1", "h1"] };
+        let issued = self.now();
+        let (after, case) = (case.map(|case| case.last), case.map(|case| case.id));
         let log = &self.logs[by];
-        let lines = officers.iter().enumerate().map(|(place, officer)| {
-            let key = if is_roster { &log.keys[2] } else { &log.keys[place] };
-            let name = format!("{}/{}/{officer}", self.federation, event.department);
-            sign_note(&text, &name, key).unwrap()
-        });
-        let note = Note {
-            lines: lines.collect(),
-            text: text.clone(),
-        };
+        let note = Draft {
+            federation: &self.federation,
+            by: &log.origin.department,
+            number: self.count,
+            issued,
+            kind,
+            case,
+            after,
+            to: to.map(|to| &self.logs[to].origin.department),
+            body,
+        }
+        .sign(&log.keys);
+        if self.count % 5_000 == 1 {
+            Event::parse_text(&note.text).unwrap();
+        }
+        let id = event_id(&note.text);
         let heads = seen.filter(|seen| *seen != by).map(|seen| NamedHead {
             origin: self.logs[seen].origin.clone(),
             head: self.logs[seen].frontier.head(),
@@ -272,23 +347,8 @@ impl Author {
     }
 
     fn enrol(&mut self, by: usize) {
-        let id = DEPARTMENTS[by].0;
-        for (post, duty) in [("clerk", "handle"), ("head", "sharing-unit-head")] {
-            let duties = if post == "head" {
-                format!(r#"["{duty}","lead","handle"]"#)
-            } else {
-                format!(r#"["{duty}"]"#)
-            };
-            let body =
-                format!(r#"{{"duties":{duties},"nameEn":"{post}","nameZh":"{post}","post":"{post}"}}"#);
-            self.act(by, None, EventKind::RosterPostCreated, None, None, &body);
-        }
-        for (officer, post) in [("o1", "clerk"), ("h1", "head")] {
-            let public = Hash(*key(&format!("{officer} {id}")).public_key().as_bytes()).to_base64();
-            let body = format!(r#"{{"key":"{public}","officer":"{officer}"}}"#);
-            self.act(by, None, EventKind::RosterEnrolled, None, None, &body);
-            let body = format!(r#"{{"from":"2026-01-01","officer":"{officer}","post":"{post}"}}"#);
-            self.act(by, None, EventKind::RosterAppointed, None, None, &body);
+        for (kind, body) in enrolment(DEPARTMENTS[by].0) {
+            self.act(by, None, kind, None, None, &body);
         }
     }
 
@@ -310,10 +370,7 @@ impl Author {
             );
             self.act(by, None, EventKind::TaskIssued, None, Some(to), &body)
         } else {
-            let body = format!(
-                r#"{{"basis":"duty","class":"conditional","items":[{{"name":"data set {}","number":1}},{{"name":"id","number":2}}],"mode":"api","scenario":"{words}","scope":"s","statement":true,"useFrom":"2026-02-01","useTo":"2026-12-31"}}"#,
-                self.count
-            );
+            let body = request_body(self.count);
             self.act(by, None, EventKind::RequestFiled, None, Some(to), &body)
         };
         Case {
@@ -372,25 +429,31 @@ fn write_key(folder: &Path, file: &str, name: &str, seed: [u8; 32]) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Writes the folder of a node with so many events; returns the bytes of their entries.
-pub(crate) fn make(dir: &Path, events: u64) -> u64 {
+/// Writes genesis, keys and configuration of a node that hosts one department; returns the federation.
+pub(crate) fn found(dir: &Path, node: &str, hosted: &str) -> FederationId {
     std::fs::create_dir_all(dir).unwrap();
     let note = genesis();
-    let hash = sha256(&[note.text.as_bytes()]);
-    let federation = FederationId::new("measure", &hash).unwrap();
+    let federation = FederationId::new("measure", &sha256(&[note.text.as_bytes()])).unwrap();
     std::fs::write(dir.join("genesis.note"), note.to_bytes()).unwrap();
-    write_key(dir, "n1.key", "node/n1", seed("n1"));
+    write_key(dir, "node.key", &format!("node/{node}"), seed(node));
     write_key(
         dir,
         "log.key",
-        &format!("{federation}/{HOSTED}/1"),
-        seed(&format!("log {HOSTED}")),
+        &format!("{federation}/{hosted}/1"),
+        seed(&format!("log {hosted}")),
     );
     let config = format!(
-        "node = \"n1\"\ngenesis = \"genesis.note\"\ndata = \"data\"\nlisten = \"127.0.0.1:0\"\ntrial = true\nask-peers-seconds = 0\n\n\
-         [keys]\ntransport = \"n1.key\"\n\n[keys.logs]\n{HOSTED} = \"log.key\"\n"
+        "node = \"{node}\"\ngenesis = \"genesis.note\"\ndata = \"data\"\nlisten = \"127.0.0.1:0\"\ntrial = true\nask-peers-seconds = 0\n\n\
+         [keys]\ntransport = \"node.key\"\n\n[keys.logs]\n{hosted} = \"log.key\"\n"
     );
     std::fs::write(dir.join("node.toml"), config).unwrap();
+    federation
+}
+
+/// Writes the folder of a node with so many events; returns the bytes of their entries, and how many of them are in the log of its own.
+pub(crate) fn make(dir: &Path, events: u64) -> (u64, u64) {
+    let federation = found(dir, "n1", HOSTED);
+    let hash = sha256(&[genesis().text.as_bytes()]);
     let data = DataDir::open(&dir.join("data")).unwrap();
     let logs: Vec<Log> = DEPARTMENTS
         .iter()
@@ -404,10 +467,7 @@ pub(crate) fn make(dir: &Path, events: u64) -> u64 {
             last: Hash::default(),
             named: BTreeMap::new(),
             waiting: Vec::new(),
-            keys: ["o1", "h1", "admin"]
-                .iter()
-                .map(|officer| key(&format!("{officer} {id}")))
-                .collect(),
+            keys: officers(id),
         })
         .collect();
     let mut own = OwnStore::create(&data, &logs[2].origin).unwrap();
@@ -426,7 +486,7 @@ pub(crate) fn make(dir: &Path, events: u64) -> u64 {
         author.enrol(by);
     }
     let mut cases: Vec<Case> = Vec::new();
-    let mut bytes = 0;
+    let mut bytes = [0; DEPARTMENTS.len()];
     while author.count < events {
         if cases.len() < UNDER_WAY {
             let case = author.open();
@@ -438,15 +498,15 @@ pub(crate) fn make(dir: &Path, events: u64) -> u64 {
             cases.push(case);
         }
         let is_last = author.count >= events;
-        for number in 0..DEPARTMENTS.len() {
+        for (number, bytes) in bytes.iter_mut().enumerate() {
             if author.logs[number].waiting.len() >= STEP || is_last {
-                bytes += write(&mut author.logs[number], number, &mut own, &mut replicas);
+                *bytes += write(&mut author.logs[number], number, &mut own, &mut replicas);
             }
         }
     }
     own.settle().unwrap();
     own.log.close().unwrap();
-    bytes
+    (bytes.iter().sum(), bytes[2])
 }
 
 fn write(log: &mut Log, number: usize, own: &mut OwnStore, replicas: &mut [LogFiles]) -> u64 {
