@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod drafts;
 pub mod keyring;
+pub mod refill;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;

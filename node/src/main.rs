@@ -16,13 +16,14 @@ use tally_node::bus::nats::server::{ServerPlan, is_user_key, server_config};
 use tally_node::bus::nats::{NatsBus, Switch, make_key};
 use tally_node::clock::Clock;
 use tally_node::config::{BusSettings, Settings};
+use tally_node::refill::{self, refill};
 use tally_node::runtime::{Node, StartError, check};
 use tally_node::store::{DataDir, fsck};
 use tally_node::trial::single::Single;
 use tally_node::trial::{Levers, processes};
 use tally_node::{telemetry, trial};
 use tally_schemas::config::CONFIG_EXAMPLE;
-use tally_schemas::id::NodeId;
+use tally_schemas::id::{DepartmentId, NodeId};
 
 /// The daemon of a department in a Tally federation.
 #[derive(Debug, Parser)]
@@ -51,6 +52,17 @@ enum Command {
     Fsck {
         /// The configuration file.
         config: PathBuf,
+    },
+    /// Writes the own logs of a stopped node again that lost their end, up to what their signing locks say was signed.
+    Refill {
+        /// The configuration file.
+        config: PathBuf,
+        /// Only the log of this department.
+        #[arg(long)]
+        department: Option<String>,
+        /// A copy of the log, as `tally log export` makes it at another node, for what the own files lack; needs --department.
+        #[arg(long, value_name = "DIR", requires = "department")]
+        from: Option<PathBuf>,
     },
     /// About configuration files.
     Config {
@@ -127,6 +139,11 @@ fn main() -> ExitCode {
             command: ConfigCommand::PrintDefault,
         } => say(CONFIG_EXAMPLE.trim_end()).map(|()| ExitCode::SUCCESS),
         Command::Trial { folder } => trial_command(&folder),
+        Command::Refill {
+            config,
+            department,
+            from,
+        } => refill_command(&config, department.as_deref(), from.as_deref()),
         Command::Nats { command } => nats_command(&command),
     };
     outcome.unwrap_or_else(|error| {
@@ -364,6 +381,41 @@ fn fsck_command(config: &Path) -> Outcome {
         say(&format!("{} files are damaged.", report.findings.len()))?;
         Ok(ExitCode::FAILURE)
     }
+}
+
+fn refill_command(config: &Path, department: Option<&str>, from: Option<&Path>) -> Outcome {
+    let settings = Settings::read(config)?;
+    let registry = Registry::found(&std::fs::read(&settings.genesis)?)?;
+    let department = department.map(DepartmentId::parse).transpose()?;
+    let mut lines = Vec::new();
+    let outcome = refill(
+        &settings,
+        &registry,
+        department.as_ref(),
+        from,
+        &mut |origin, done| {
+            lines.push(match done {
+            refill::Outcome::Whole { entries } => {
+                format!("{origin}: nothing to do, its {entries} entries, the signing lock and the files agree.")
+            }
+            refill::Outcome::Refilled(refilled) => format!(
+                "{origin}: written again up to the signing lock, {} entries; {} local records were kept.{}",
+                refilled.entries,
+                refilled.records,
+                refilled
+                    .set_aside
+                    .as_ref()
+                    .map(|place| format!(" The damaged log is kept in {}.", place.display()))
+                    .unwrap_or_default()
+            ),
+        });
+        },
+    );
+    for line in &lines {
+        say(line)?;
+    }
+    outcome?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn tokio_runtime() -> std::io::Result<tokio::runtime::Runtime> {

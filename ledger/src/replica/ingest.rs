@@ -260,10 +260,20 @@ impl Replica {
                         );
                     }
                 }
-                Some(Err(error)) => self.stop_log(
-                    number,
-                    &format!("the checkpoint kept on disk does not hold: {error}"),
-                ),
+                // Its bytes were altered after they were verified. Peers bring another one, of an own log it is signed again.
+                Some(Err(error)) => {
+                    self.alarm(Alarm::CheckpointDamaged {
+                        origin: origin.to_string(),
+                        why: error.to_string(),
+                    });
+                    if !self.hosted.contains(&origin.department) {
+                        let start = self.world.log_at(number).map_or(0, crate::world::Log::size);
+                        self.outputs.push(Output::Want {
+                            origin: origin.clone(),
+                            start,
+                        });
+                    }
+                }
                 None => {}
             }
         }

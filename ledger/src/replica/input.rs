@@ -184,6 +184,13 @@ pub enum Alarm {
         /// The size shown.
         shown: u64,
     },
+    /// The checkpoint of a log that the disk kept does not hold; another one is asked for, or signed again.
+    CheckpointDamaged {
+        /// The log.
+        origin: String,
+        /// Why it does not hold.
+        why: String,
+    },
     /// The node serves no more writes.
     WritesStopped {
         /// Why.

@@ -32,7 +32,7 @@ pub(super) async fn part(
         let media_type = node
             .may_read_part(&department, &commit, &caller.department)
             .ok_or_else(missing)?;
-        let part = node.parts.open(&department, &commit)?.ok_or_else(missing)?;
+        let part = node.part(&department, &commit)?.ok_or_else(missing)?;
         Ok(Json(PartBody {
             commit: commit.to_hex(),
             salt: STANDARD.encode(part.salt),

@@ -82,6 +82,8 @@ pub(crate) enum Message {
     /// Something about the bus that the operator must see.
     Trouble(String),
     Verified(Vec<CheckResult>),
+    /// A reader may have a part that is not kept here, or not as it was.
+    PartMissing(DepartmentId, Hash),
     /// The clock was set.
     Wake,
     /// Let time pass as it is, and say what was reached: for a trial, before its clock is set.

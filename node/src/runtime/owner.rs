@@ -320,6 +320,10 @@ impl Owner {
                 self.unchecked_jobs = self.unchecked_jobs.saturating_sub(results.len());
                 inputs.push(Input::Verified(results));
             }
+            Message::PartMissing(department, commit) => {
+                let shared = self.shared.clone();
+                shared.view(|replica| self.parts.want(&shared, replica, &department, &commit));
+            }
             Message::Wake | Message::Settle(_) | Message::Stop => {}
         }
     }
@@ -896,6 +900,9 @@ fn alarm_text(alarm: &Alarm) -> String {
         Alarm::Reversed { case, count } => format!("case {case} has {count} reversals now"),
         Alarm::OwnLogAhead { origin, held, shown } => {
             format!("a peer shows {shown} entries of the own log {origin}, {held} are held here")
+        }
+        Alarm::CheckpointDamaged { origin, why } => {
+            format!("the checkpoint kept of {origin} does not hold and is replaced: {why}")
         }
         Alarm::WritesStopped { why } => format!("the node serves no more writes: {why}"),
     }

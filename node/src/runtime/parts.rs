@@ -1,8 +1,8 @@
-//! Detached parts between nodes: an audience member's host fetches what the author's host keeps; nobody else gets or holds any.
+//! Detached parts between nodes: the hosts of an audience fetch from each other, the author's host first; nobody else gets or holds any.
 
 use super::mailbox::Asked;
 use super::owner::{Owner, describe};
-use super::shared::{Shared, part_infos};
+use super::shared::{PartInfo, Shared, part_infos};
 use crate::store::Part;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use tally_schemas::note::Note;
 use tally_schemas::question::{Answer, PART_SLICE_BYTES, Question};
 use tally_schemas::token::{PartRequest, TOKEN_BYTES_MAX, TOKEN_LIFE_MS_MAX};
 
+/// How many parts that readers miss are looked for; what is missing beyond is taken up when a reader asks again.
+const WANTED_AGAIN_MAX: usize = 10_000;
 /// How many parts are fetched at the same time.
 const FETCHES_MAX: usize = 4;
 /// After how long a fetch without answer is tried again.
@@ -27,9 +29,39 @@ pub(crate) const CLOCK_SKEW_MS: i64 = 60_000;
 struct Wanted {
     event: EventId,
     length: u64,
-    host: NodeId,
+    /// Who may keep it: the author's host, then the others of the audience. One is asked after the other.
+    hosts: Vec<NodeId>,
     asked: Option<Instant>,
+    attempts: usize,
     content: Vec<u8>,
+}
+
+impl Wanted {
+    fn new(replica: &Replica, own: &NodeId, author: &DepartmentId, info: &PartInfo) -> Self {
+        let registry = replica.world().registry();
+        let version = registry.newest().version;
+        let host = registry
+            .department(author, version)
+            .map(|record| record.node.clone());
+        let readers = registry
+            .departments(version)
+            .filter(|record| info.audience.includes(&record.id))
+            .map(|record| record.node.clone());
+        let mut hosts: Vec<NodeId> = Vec::new();
+        for host in host.into_iter().chain(readers) {
+            if host != *own && !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        Self {
+            event: info.event,
+            length: info.length,
+            hosts,
+            asked: None,
+            attempts: 0,
+            content: Vec::new(),
+        }
+    }
 }
 
 /// Which parts are known, and which are still to be fetched.
@@ -43,7 +75,6 @@ impl PartsWatch {
     /// Takes in the commitments of entries that cases have gained.
     pub(super) fn scan(&mut self, shared: &Shared, replica: &Replica, changed: &BTreeSet<CaseId>) {
         let world = replica.world();
-        let registry = world.registry();
         for case in changed {
             let Some(fold) = world.case(case) else { continue };
             let seen = self.scanned.entry(*case).or_default();
@@ -65,19 +96,14 @@ impl PartsWatch {
                     if !is_reader || stated.length > PART_BYTES_MAX || kept() {
                         continue;
                     }
-                    let host = registry
-                        .department(author, registry.newest().version)
-                        .map(|record| record.node.clone());
-                    if let Some(host) = host {
-                        let wanted = Wanted {
-                            event: entry.entry.event,
-                            length: stated.length,
-                            host,
-                            asked: None,
-                            content: Vec::new(),
-                        };
-                        self.wanted.insert(key, wanted);
-                    }
+                    let info = PartInfo {
+                        event: entry.entry.event,
+                        audience: event.audience.clone(),
+                        media_type: stated.media_type.clone(),
+                        length: stated.length,
+                    };
+                    self.wanted
+                        .insert(key, Wanted::new(replica, &shared.node, author, &info));
                 }
             }
             *seen = fold.entries().len();
@@ -92,25 +118,29 @@ impl PartsWatch {
     }
 
     /// Takes up the parts that were still to be fetched when a snapshot was taken.
-    pub(super) fn take_up(&mut self, replica: &Replica, unfetched: &[(String, Hash)]) {
-        let world = replica.world();
-        let registry = world.registry();
+    pub(super) fn take_up(&mut self, shared: &Shared, replica: &Replica, unfetched: &[(String, Hash)]) {
         for (department, commit) in unfetched {
-            let Ok(department) = DepartmentId::parse(department) else {
-                continue;
-            };
-            let info = part_infos(world, &department, commit).into_iter().next();
-            let host = registry.department(&department, registry.newest().version);
-            if let (Some(info), Some(host)) = (info, host) {
-                let wanted = Wanted {
-                    event: info.event,
-                    length: info.length,
-                    host: host.node.clone(),
-                    asked: None,
-                    content: Vec::new(),
-                };
-                self.wanted.insert((department, *commit), wanted);
+            if let Ok(department) = DepartmentId::parse(department) {
+                self.want(shared, replica, &department, commit);
             }
+        }
+    }
+
+    /// Sees to it that a part is fetched that should be kept here and is not, or not as it was.
+    pub(super) fn want(
+        &mut self,
+        shared: &Shared,
+        replica: &Replica,
+        department: &DepartmentId,
+        commit: &Hash,
+    ) {
+        let key = (department.clone(), *commit);
+        if self.wanted.contains_key(&key) || self.wanted.len() >= WANTED_AGAIN_MAX {
+            return;
+        }
+        if let Some(info) = part_infos(replica.world(), department, commit).first() {
+            self.wanted
+                .insert(key, Wanted::new(replica, &shared.node, department, info));
         }
     }
 }
@@ -135,8 +165,15 @@ impl Owner {
         let Some(wanted) = self.parts.wanted.get_mut(&(department.clone(), *commit)) else {
             return;
         };
+        // A host that gave nothing for so long is passed over; what it gave before fits the same commitment.
+        let due = wanted.asked.is_some_and(|asked| asked.elapsed() >= FETCH_AGAIN);
+        wanted.attempts += usize::from(due);
         wanted.asked = Some(Instant::now());
-        let (event, host, offset) = (wanted.event, wanted.host.clone(), wanted.content.len() as u64);
+        let place = wanted.attempts.checked_rem(wanted.hosts.len()).unwrap_or(0);
+        let Some(host) = wanted.hosts.get(place).cloned() else {
+            return;
+        };
+        let (event, offset) = (wanted.event, wanted.content.len() as u64);
         let now = self.shared.clock.now();
         let federation = self
             .shared
@@ -245,9 +282,6 @@ impl Owner {
             let registry = replica.world().registry();
             if asked.federation != *registry.federation() {
                 return Err("it is of another federation".to_owned());
-            }
-            if !replica.hosted().contains(&asked.department) {
-                return Err(format!("{} is not hosted here", asked.department));
             }
             let record = registry
                 .node(&asked.from)

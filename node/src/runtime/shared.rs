@@ -6,7 +6,7 @@
 use super::mailbox::{Mailbox, Message, Reached, Submission};
 use crate::clock::Clock;
 use crate::drafts::{BoxAnswer, BoxRequest, DraftError};
-use crate::store::{DiskArchive, LogFiles, OwnStore, Parts, StoreError};
+use crate::store::{DiskArchive, LogFiles, OwnStore, Part, Parts, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -96,9 +96,7 @@ impl Stores {
             if own.checkpoint() != own.files.checkpoint() {
                 own.settle()?;
             }
-        } else if let Some(files) = self.replicas.get_mut(department)
-            && files.exported().size < files.head().size
-        {
+        } else if let Some(files) = self.replicas.get_mut(department) {
             files.settle()?;
         }
         Ok(())
@@ -326,7 +324,7 @@ impl Shared {
         })
     }
 
-    /// Returns a file of the export of a log: checkpoint, tile or bundle.
+    /// Returns a file of the export of a log: checkpoint, tile or bundle; none while no checkpoint of it holds.
     ///
     /// # Errors
     /// The store is damaged or the disk failed.
@@ -335,6 +333,9 @@ impl Shared {
         department: &DepartmentId,
         path: &ExportPath,
     ) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.checkpoint_size(department) == 0 {
+            return Ok(None);
+        }
         locked(&self.stores).export_file(department, path)
     }
 
@@ -350,6 +351,29 @@ impl Shared {
             .iter()
             .find(|info| info.audience.includes(reader))
             .map(|info| info.media_type.clone())
+    }
+
+    /// Reads a part for somebody who may; one that is missing or damaged is not given but fetched again from the audience's hosts.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn part(&self, department: &DepartmentId, commit: &Hash) -> Result<Option<Part>, StoreError> {
+        let found = match self.parts.open(department, commit) {
+            Err(StoreError::Damaged(damage)) => {
+                self.alarm(&format!(
+                    "a detached part is damaged and is fetched again: {damage}"
+                ));
+                None
+            }
+            found => found?,
+        };
+        if found.is_none() {
+            // One that finds no room is asked for when the reader asks again.
+            let _lost = self
+                .mailbox
+                .offer(Message::PartMissing(department.clone(), *commit));
+        }
+        Ok(found)
     }
 
     /// Tells the node that its clock was set.

@@ -272,7 +272,7 @@ impl Node {
             peers,
         );
         shared.view(|replica| {
-            owner.parts.take_up(replica, &unfetched);
+            owner.parts.take_up(&shared, replica, &unfetched);
             owner.snapshot_at = replica.world().logs().map(Log::cursor).sum();
         });
         let ask_peers = settings.ask_peers;
@@ -574,7 +574,7 @@ fn read_back(owner: &mut Owner, log: &mut Kept) {
     owner.cycle(now, vec![restored]);
 }
 
-/// Signs what was durable when the node ended but not signed any more.
+/// Signs what was durable when the node ended but not signed any more, and again where the disk altered the checkpoint.
 fn sign_tails(owner: &mut Owner) {
     let shared = owner.shared.clone();
     let failed = shared.view(|replica| replica.failure().is_some());
@@ -587,7 +587,8 @@ fn sign_tails(owner: &mut Owner) {
         let mut stores = locked(&shared.stores);
         for (department, store) in &mut stores.own {
             let tail = store.tail;
-            if tail.size == store.files.exported().size {
+            let is_signed = shared.view(|replica| replica.checkpoint(department).is_some());
+            if tail.size == store.files.exported().size && (is_signed || tail.size == 0) {
                 continue;
             }
             let Some(key) = owner.keyring.logs.get(department) else {

@@ -247,7 +247,7 @@ pub enum StoreError {
     /// Something that was signed is beyond what the log holds: the log was cut or restored from a backup.
     #[error(
         "{} stands at {signed} entries, the own log holds only {held}: it was cut or restored; remedy: \
-         refill the own log from its files or from peers up to the signing lock; if that is impossible, open a new epoch",
+         `tally-node refill` writes the own log again from its files or from a copy of a peer's, up to the signing lock; if that is impossible, open a new epoch",
         path.display()
     )]
     LogBehind {
@@ -357,7 +357,7 @@ impl StoreError {
                 path,
                 DamageKind::Contradiction,
                 format!("it stands at {signed} entries, the own log holds only {held}"),
-                "refill the own log from its files or from peers up to the signing lock; if that is impossible, open a new epoch",
+                "`tally-node refill` writes the own log again from its files or from a copy of a peer's, up to the signing lock; if that is impossible, open a new epoch",
             ),
             Self::LockBehind { path, locked, signed } => of(
                 path,

@@ -43,8 +43,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(25);
 
 const NO_ORIGIN: &str = "the record that names the log is missing";
 
-const REMEDY: &str = "stop the node, run fsck, set the folder aside, refill the log from peers, and open a new epoch \
-    unless the signing lock still equals the tail";
+const REMEDY: &str = "stop the node and run `tally-node refill`, which writes the log again up to the signing lock and keeps the damaged one; \
+    without a lock open a new epoch";
 
 /// An own log in a sled folder.
 pub struct SledLog {

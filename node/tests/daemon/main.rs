@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod damage;
 mod federation;
 mod fork;
 

@@ -772,6 +772,7 @@ impl Sim {
                 self.coverage.hit("alarms about a node that turned");
             }
             Alarm::LogStopped { .. }
+            | Alarm::CheckpointDamaged { .. }
             | Alarm::Fork { .. }
             | Alarm::OwnLogAhead { .. }
             | Alarm::WritesStopped { .. } => {
