@@ -79,8 +79,8 @@ pub fn refill(
             continue;
         }
         let origin = registry.origin(department);
-        let data =
-            DataDir::open(&settings.data).map_err(|source| RefillError::Store(origin.clone(), source.into()))?;
+        let data = DataDir::open(&settings.data)
+            .map_err(|source| RefillError::Store(origin.clone(), source.into()))?;
         told(&origin, &refill_one(&data, &origin, copy)?);
     }
     Ok(())

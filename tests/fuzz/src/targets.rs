@@ -20,8 +20,8 @@ use tally_schemas::number::CaseNumber;
 use tally_schemas::profile::Profile;
 use tally_schemas::proof::TlogProof;
 use tally_schemas::snapshot::{
-    BriefState, CaseRow, ChunkRow, SnapshotHead, decode_block, decode_index, decode_row, encode_block, encode_index,
-    encode_row,
+    BriefState, CaseRow, ChunkRow, SnapshotHead, decode_block, decode_index, decode_row, encode_block,
+    encode_index, encode_row,
 };
 use tally_schemas::statement::Statement;
 use tally_schemas::tile::{ExportPath, encode_bundle, encode_tile, parse_bundle, parse_tile};
@@ -29,115 +29,139 @@ use tally_schemas::time::{Date, Timestamp};
 use tally_schemas::token::{PartRequest, Token};
 
 /// A decoder to try.
-pub(crate) struct Target {
+pub struct Target {
     /// The name on the command line and of the corpus folder.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Folders under `schemas/` whose files it begins with.
-    pub(crate) seeds: &'static [&'static str],
+    pub seeds: &'static [&'static str],
+    /// Bytes that may be held besides those that go with the length of the input.
+    pub memory_beside: usize,
     /// Decodes; panics where the law fails; says whether anything was accepted.
-    pub(crate) run: fn(&[u8]) -> bool,
+    pub run: fn(&[u8]) -> bool,
 }
 
-/// Every target.
-pub(crate) const TARGETS: &[Target] = &[
+const DECODER_MEMORY: usize = 1 << 20;
+
+/// Every decoder.
+pub const DECODERS: &[Target] = &[
     Target {
         name: "json",
         seeds: &["vectors/json", "vectors/event"],
+        memory_beside: DECODER_MEMORY,
         run: json,
     },
     Target {
         name: "note",
         seeds: &["vectors/note", "vectors/event"],
+        memory_beside: DECODER_MEMORY,
         run: note,
     },
     Target {
         name: "event",
         seeds: &["vectors/event"],
+        memory_beside: DECODER_MEMORY,
         run: event,
     },
     Target {
         name: "statement",
         seeds: &["vectors/statement"],
+        memory_beside: DECODER_MEMORY,
         run: statement,
     },
     Target {
         name: "entry",
         seeds: &["vectors/entry"],
+        memory_beside: DECODER_MEMORY,
         run: entry,
     },
     Target {
         name: "genesis",
         seeds: &["vectors/genesis"],
+        memory_beside: DECODER_MEMORY,
         run: genesis,
     },
     Target {
         name: "governance",
         seeds: &["vectors/governance"],
+        memory_beside: DECODER_MEMORY,
         run: governance,
     },
     Target {
         name: "checkpoint",
         seeds: &["vectors/checkpoint"],
+        memory_beside: DECODER_MEMORY,
         run: checkpoint,
     },
     Target {
         name: "proof",
         seeds: &["vectors/proof"],
+        memory_beside: DECODER_MEMORY,
         run: proof,
     },
     Target {
         name: "fork",
         seeds: &["vectors/fork"],
+        memory_beside: DECODER_MEMORY,
         run: fork,
     },
     Target {
         name: "tile",
         seeds: &["vectors/tiles"],
+        memory_beside: DECODER_MEMORY,
         run: tile,
     },
     Target {
         name: "bundle",
         seeds: &["vectors/tiles"],
+        memory_beside: DECODER_MEMORY,
         run: bundle,
     },
     Target {
         name: "frame",
         seeds: &["vectors/frame"],
+        memory_beside: DECODER_MEMORY,
         run: frame,
     },
     Target {
         name: "lock",
         seeds: &["vectors/lock"],
+        memory_beside: DECODER_MEMORY,
         run: lock,
     },
     Target {
         name: "snapshot",
         seeds: &["vectors/snapshot"],
+        memory_beside: DECODER_MEMORY,
         run: snapshot,
     },
     Target {
         name: "key-file",
         seeds: &[],
+        memory_beside: DECODER_MEMORY,
         run: key_file,
     },
     Target {
         name: "profile",
         seeds: &["profiles"],
+        memory_beside: DECODER_MEMORY,
         run: profile,
     },
     Target {
         name: "calendar",
         seeds: &["profiles/calendars"],
+        memory_beside: DECODER_MEMORY,
         run: calendar,
     },
     Target {
         name: "token",
         seeds: &[],
+        memory_beside: DECODER_MEMORY,
         run: token,
     },
     Target {
         name: "words",
         seeds: &[],
+        memory_beside: DECODER_MEMORY,
         run: words,
     },
 ];

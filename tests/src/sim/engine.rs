@@ -117,6 +117,8 @@ pub struct Options {
     pub verbose: bool,
     /// Whether what is told is kept instead of printed.
     pub keep: bool,
+    /// Bytes that decide instead of chance, in turn what is done and what goes wrong; empty for a run by its seed alone.
+    pub tape: Vec<u8>,
 }
 
 impl Default for Options {
@@ -127,6 +129,7 @@ impl Default for Options {
             twice_every: 1,
             verbose: false,
             keep: false,
+            tape: Vec::new(),
         }
     }
 }
@@ -211,6 +214,8 @@ impl Sim {
         let cast = Cast::found(seed, &mut rng, nodes);
         let oracle = Oracle::new(&cast.genesis, cast.genesis_hash, cast.federation.clone());
         let network = Network::new(nodes, &mut chaos);
+        rng.follow(options.tape.iter().step_by(2).copied());
+        chaos.follow(options.tape.iter().skip(1).step_by(2).copied());
         let mut sim = Self {
             seed,
             story: options.keep.then(Vec::new),

@@ -5,6 +5,8 @@
 #[derive(Debug, Clone)]
 pub struct Rng {
     state: [u64; 4],
+    /// Bytes that decide before chance does, in reverse.
+    tape: Vec<u8>,
 }
 
 impl Rng {
@@ -20,7 +22,15 @@ impl Rng {
         };
         Self {
             state: [next(), next(), next(), next()],
+            tape: Vec::new(),
         }
+    }
+
+    /// Lets bytes decide, one for each draw, until they are used up: what a fuzzer changes then changes what happens. Only the upper
+    /// bits come from them, so that what must be unique still is.
+    pub fn follow(&mut self, tape: impl IntoIterator<Item = u8>) {
+        self.tape = tape.into_iter().collect();
+        self.tape.reverse();
     }
 
     /// Returns the next 64 bits.
@@ -32,7 +42,10 @@ impl Rng {
         c ^= b << 17;
         d = d.rotate_left(45);
         self.state = [a2, b2, c, d];
-        result
+        match self.tape.pop() {
+            Some(byte) => u64::from(byte) << 56 | result >> 8,
+            None => result,
+        }
     }
 
     /// Returns a number below a bound (0 for the bound 0).

@@ -1,5 +1,5 @@
-//! Tries damaged bytes on every decoder: none may panic, accept a second form of a value, hold memory out of proportion to its
-//! input, or take long (I11).
+//! Tries damaged bytes on every decoder (`bin/decoders.rs`): none may panic, accept a second form of a value, hold memory out of
+//! proportion to its input, or take long (I11). And bytes as the turns of a simulated federation (`bin/actions.rs`).
 //!
 //! Begins with the golden vectors and the corpus, keeps what reaches new code, and is deterministic for `--inputs` and `--seed`.
 //! Run it with `scripts/fuzz`, which adds the coverage counters. A failure is written to `failures/` with the command that
@@ -16,14 +16,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use targets::{TARGETS, Target};
+pub use targets::{DECODERS, Target};
 
 #[global_allocator]
 static MEMORY: memory::Counting = memory::Counting;
 
-/// Bytes held at once per byte of input, and beside; a parsed tree and its copies stay far below.
+/// Bytes held at once per byte of input, beside [`Target::memory_beside`]; a parsed tree and its copies stay far below.
 const MEMORY_PER_BYTE: usize = 400;
-const MEMORY_BESIDE: usize = 1 << 20;
 /// The longest that one input may take, generous for a loaded machine.
 const TIME_MAX: Duration = Duration::from_secs(10);
 /// Inputs are mostly short, since most faults are; each target sees its longest seed.
@@ -44,11 +43,12 @@ struct Options {
     replay: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
-    match options(std::env::args().skip(1)) {
+/// Does what the command line asks for.
+pub fn run_command(targets: &'static [Target]) -> ExitCode {
+    match options(targets, std::env::args().skip(1)) {
         Ok(Some(options)) => run(&options),
         Ok(None) => {
-            for target in TARGETS {
+            for target in targets {
                 println!("{}", target.name);
             }
             ExitCode::SUCCESS
@@ -63,7 +63,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+fn options(
+    targets: &'static [Target],
+    mut words: impl Iterator<Item = String>,
+) -> Result<Option<Options>, String> {
     let mut options = Options {
         budget: Budget::Time(Duration::from_secs(60)),
         seed: 1,
@@ -83,7 +86,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, S
             "--replay" => options.replay = Some(PathBuf::from(value()?)),
             "--target" => {
                 let name = value()?;
-                let found = TARGETS.iter().find(|target| target.name == name);
+                let found = targets.iter().find(|target| target.name == name);
                 options
                     .targets
                     .push(found.ok_or_else(|| format!("no target {name}; see --list"))?);
@@ -92,7 +95,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, S
         }
     }
     if options.targets.is_empty() {
-        options.targets = TARGETS.iter().collect();
+        options.targets = targets.iter().collect();
     }
     Ok(Some(options))
 }
@@ -206,7 +209,7 @@ fn fuzz(target: &'static Target, budget: &Budget, options: &Options) -> Result<S
     let mut tried = 0;
     loop {
         match budget {
-            Budget::Time(limit) if tried % 64 == 0 && began.elapsed() >= *limit => break,
+            Budget::Time(limit) if began.elapsed() >= *limit => break,
             Budget::Inputs(count) if tried >= *count => break,
             Budget::Time(_) | Budget::Inputs(_) => {}
         }
@@ -249,7 +252,7 @@ fn try_one(target: &Target, bytes: &[u8]) -> Result<bool, String> {
             .unwrap_or("no message");
         format!("panicked: {text}")
     })?;
-    let limit = bytes.len() * MEMORY_PER_BYTE + MEMORY_BESIDE;
+    let limit = bytes.len() * MEMORY_PER_BYTE + target.memory_beside;
     if peak > limit {
         return Err(format!(
             "held {peak} bytes for {} of input, the limit is {limit}",
@@ -297,6 +300,7 @@ mod tests {
     fn target(run: fn(&[u8]) -> bool) -> Target {
         Target {
             name: "planted",
+            memory_beside: 1 << 20,
             seeds: &[],
             run,
         }
@@ -316,13 +320,14 @@ mod tests {
     fn finds_a_planted_fault_and_writes_the_input() {
         static PLANTED: Target = Target {
             name: "planted",
+            memory_beside: 1 << 20,
             seeds: &["vectors/statement"],
             run: |bytes| {
                 assert!(!bytes.ends_with(b"\n\n\n"), "planted");
                 false
             },
         };
-        let options = options(std::iter::empty()).unwrap().unwrap();
+        let options = options(&[], std::iter::empty()).unwrap().unwrap();
         let told = fuzz(&PLANTED, &Budget::Inputs(200_000), &options).unwrap_err();
         let (_, path) = told.split_once("--replay ").unwrap();
         let bytes = std::fs::read(path).unwrap();
