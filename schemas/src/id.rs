@@ -41,7 +41,7 @@ impl Hash {
 
     /// Returns the 64 lower-case hex digits.
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0)
     }
 
     /// Returns the first 12 hex digits, for people; never parsed back.
@@ -72,6 +72,20 @@ impl Hash {
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.0)
     }
+}
+
+/// Returns the lower-case hex digits of bytes.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| match value {
+        0..10 => char::from(b'0' + value),
+        _ => char::from(b'a' + value - 10),
+    };
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 impl fmt::Debug for Hash {

@@ -74,7 +74,7 @@ impl Json {
 
     /// Returns the canonical form.
     pub fn to_canonical(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(CANONICAL_BYTES);
         self.write_to(&mut out);
         out
     }
@@ -227,6 +227,9 @@ impl From<BTreeMap<String, Json>> for Json {
 
 const WHAT: &str = "JSON";
 
+/// How many bytes there is room for when writing starts: what most events need.
+const CANONICAL_BYTES: usize = 1_024;
+
 /// The digits of 2^53 - 1.
 const INTEGER_DIGITS_MAX: usize = 16;
 
@@ -257,21 +260,28 @@ fn deeper(depth: usize, then: impl FnOnce() -> Result<(), FormatError>) -> Resul
 
 fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            control if control < ' ' => {
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    let mut rest = text;
+    loop {
+        let plain = rest.bytes().take_while(|byte| is_plain(*byte)).count();
+        let (plain, special) = rest.split_at(plain);
+        out.push_str(plain);
+        let mut characters = special.chars();
+        match characters.next() {
+            None => break,
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\u{8}') => out.push_str("\\b"),
+            Some('\t') => out.push_str("\\t"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\u{c}') => out.push_str("\\f"),
+            Some('\r') => out.push_str("\\r"),
+            Some(control) => {
                 // Writing to a String cannot fail.
                 let _ = write!(out, "\\u{:04x}", u32::from(control));
             }
-            plain => out.push(plain),
         }
+        rest = characters.as_str();
     }
     out.push('"');
 }

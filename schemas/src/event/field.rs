@@ -100,10 +100,11 @@ fn check_members(what: &str, path: &str, json: &Json, fields: &[Field]) -> Resul
         }
     }
     for field in fields {
-        let place = join(path, field.name);
         match members.get(field.name) {
-            Some(value) => check_value(what, &place, value, field.kind)?,
-            None if field.required => return Err(FormatError::field(what, place, "is missing")),
+            Some(value) => check_value(what, &join(path, field.name), value, field.kind)?,
+            None if field.required => {
+                return Err(FormatError::field(what, join(path, field.name), "is missing"));
+            }
             None => {}
         }
     }

@@ -20,7 +20,7 @@ pub use kind::{CaseKind, EventKind, Kind};
 pub use parts::{Attachment, Commitment, ExternalRef, LegalBasis, Paper, Signer, SignerRole, Source, Text};
 
 use crate::error::FormatError;
-use crate::id::{CaseId, DepartmentId, EventId, FederationId, Hash, OfficerId};
+use crate::id::{CaseId, DepartmentId, EventId, FederationId, Hash, OfficerId, hex};
 use crate::json::Json;
 use crate::limits::{
     AFTER_MAX, ATTACHMENTS_MAX, DEPARTMENTS_PER_EVENT_MAX, EVENT_NOTE_BYTES_MAX, EVENT_SIGNERS_MAX,
@@ -137,8 +137,10 @@ impl Event {
         let Some(line) = rest.strip_suffix('\n') else {
             return Err(FormatError::malformed("event", "does not end with a line feed"));
         };
-        let event = Self::from_json(&Json::parse(line.as_bytes())?)?;
-        if event.to_text() == text {
+        let json = Json::parse(line.as_bytes())?;
+        let event = Self::from_json(&json)?;
+        // A value has one canonical form, and the line is that of `json`: equal values mean equal bytes.
+        if event.to_json() == json {
             Ok(event)
         } else {
             Err(FormatError::not_canonical(
@@ -275,10 +277,7 @@ impl Event {
         put("department", text(&self.department));
         put("kind", text(&self.kind.as_str()));
         put("issued", text(&self.issued));
-        put(
-            "nonce",
-            Json::Text(self.nonce.iter().map(|byte| format!("{byte:02x}")).collect()),
-        );
+        put("nonce", Json::Text(hex(&self.nonce)));
         put("source", text(&self.source.as_str()));
         put("body", self.body.json().clone());
         put(
@@ -374,10 +373,18 @@ impl Event {
     /// Returns every commitment that the event names: attachments, then detached texts.
     pub fn commitments(&self) -> Vec<Commitment> {
         let files = self.attachments.iter().map(|file| file.content.clone());
-        let texts = self.texts().into_iter().filter_map(|(_, text)| match text {
-            Text::Detached(commitment) => Some(commitment),
-            Text::Inline(_) => None,
-        });
+        let mut texts = Vec::new();
+        if let Kind::Known(kind) = &self.kind {
+            field::visit(self.body.json(), kind.fields(), &mut |_, field_type, json| {
+                // What is a string stands inline, and has none.
+                if field_type == FieldType::Text
+                    && json.as_object().is_some()
+                    && let Ok(Text::Detached(commitment)) = Text::from_json(json)
+                {
+                    texts.push(commitment);
+                }
+            });
+        }
         files.chain(texts).collect()
     }
 }

@@ -139,6 +139,12 @@ fn look_everywhere(path: &str, json: &Json, look: &mut impl FnMut(&str, &str)) {
 /// Full-width digits count as digits. Numbers may be written in the usual groups (`138 0013 8000`, four digits each on
 /// cards, `110105-19491231-002X`). Digits inside a longer word (hashes, credit codes, file numbers) are no number.
 pub fn find_in_text(text: &str) -> Vec<PersonalSpan> {
+    let digits = text
+        .chars()
+        .filter(|character| half_width(*character).is_ascii_digit());
+    if digits.take(DIGITS_MIN).count() < DIGITS_MIN {
+        return Vec::new();
+    }
     let chars: Vec<char> = text.chars().map(half_width).collect();
     let groups = digit_groups(&chars);
     let mut found = Vec::new();
@@ -161,6 +167,9 @@ pub fn find_in_text(text: &str) -> Vec<PersonalSpan> {
     }
     found
 }
+
+/// The digits of a mobile number: no other has fewer.
+const DIGITS_MIN: usize = 11;
 
 /// Digits (perhaps with a final X) that stand by themselves.
 struct Group {
