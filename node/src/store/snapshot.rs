@@ -2,6 +2,9 @@
 //!
 //! Everything here can be made again from the logs, so damage is never repaired: the folder is set aside, with the reason.
 
+mod filter;
+
+use self::filter::{Filter, Mark};
 use super::durable;
 use super::error::StoreError;
 use super::layout::DataDir;
@@ -49,6 +52,8 @@ struct Table {
     file: File,
     /// Each block with the place where it starts.
     index: Vec<(BlockRef, u64)>,
+    /// Of which ids it certainly has no row, if that is known.
+    filter: Option<Filter>,
 }
 
 impl SnapshotFiles {
@@ -99,7 +104,9 @@ impl SnapshotFiles {
         // A table that no head names is what a crash left between two steps.
         let names = durable::names_in(&folder).map_err(|error| error.to_string())?;
         for name in names.iter().filter(|name| *name != "head") {
-            if !head.tables.iter().any(|named| file_name(named.number) == *name) {
+            let is_of =
+                |named: &TableRef| [file_name(named.number), filter_name(named.number)].contains(name);
+            if !head.tables.iter().any(is_of) {
                 durable::remove_file(&folder.join(name)).map_err(|error| error.to_string())?;
             }
         }
@@ -159,6 +166,7 @@ impl SnapshotFiles {
         self.replace(tables);
         for table in gone {
             durable::remove_file(&table.path)?;
+            durable::remove_file(&folder.join(filter_name(table.named.number)))?;
         }
         Ok(())
     }
@@ -177,7 +185,8 @@ impl SnapshotFiles {
     /// # Errors
     /// A block is damaged or cannot be read.
     pub fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
-        for table in self.tables().iter().rev() {
+        let mark = Mark::of(key);
+        for table in self.tables().iter().rev().filter(|table| table.may_have(mark)) {
             let Some(block) = table.block_with(key) else {
                 continue;
             };
@@ -196,6 +205,8 @@ impl SnapshotFiles {
     pub fn rows(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), ArchiveError> {
         let mut tables = self.tables();
         tables.reverse();
+        let mark = Mark::of(prefix);
+        tables.retain(|table| table.may_have(mark));
         merge(&tables, prefix, |row| {
             if let Some(value) = &row.value {
                 visit(&row.key, value);
@@ -269,12 +280,22 @@ impl Table {
         if at != named.blocks_bytes {
             return Err(bad(&"its blocks do not end where the head says"));
         }
+        let filter = std::fs::read(folder.join(filter_name(named.number))).ok();
+        let filter = filter.and_then(|bytes| Filter::parse(&bytes, &named.index_sum));
         Ok(Self {
             named: named.clone(),
             path: path.clone(),
             file,
             index,
+            filter,
         })
+    }
+
+    fn may_have(&self, mark: Option<Mark>) -> bool {
+        match (&self.filter, mark) {
+            (Some(filter), Some(mark)) => filter.may_have(mark),
+            _ => true,
+        }
     }
 
     /// Returns the only block that can have a key.
@@ -371,6 +392,7 @@ struct Writer {
     block: Vec<Row>,
     block_bytes: usize,
     index: Vec<BlockRef>,
+    marks: Vec<Mark>,
     rows: u64,
     bytes: u64,
 }
@@ -386,12 +408,14 @@ impl Writer {
             block: Vec::new(),
             block_bytes: 0,
             index: Vec::new(),
+            marks: Vec::new(),
             rows: 0,
             bytes: 0,
         })
     }
 
     fn add(&mut self, row: Row) -> Result<(), StoreError> {
+        self.marks.extend(Mark::of(&row.key));
         self.block_bytes += row.key.len() + row.value.as_ref().map_or(0, Vec::len) + 4;
         self.block.push(row);
         self.rows += 1;
@@ -437,6 +461,13 @@ impl Writer {
         let file = file.map_err(StoreError::io("write", &self.temporary))?;
         file.sync_data()
             .map_err(StoreError::io("sync", &self.temporary))?;
+        let index_sum = checksum(&index);
+        if !self.marks.is_empty() {
+            // Not synced: what a power cut leaves of it fails its checksum, and then the table is read instead.
+            let bytes = Filter::new(self.marks).to_bytes(&index_sum);
+            let path = folder.join(filter_name(self.number));
+            std::fs::write(&path, bytes).map_err(StoreError::io("write", &path))?;
+        }
         let path = folder.join(file_name(self.number));
         std::fs::rename(&self.temporary, &path).map_err(StoreError::io("rename into place", &path))?;
         durable::sync_dir(folder)?;
@@ -445,7 +476,7 @@ impl Writer {
             rows: self.rows,
             blocks_bytes: self.bytes,
             index_bytes: index.len() as u64,
-            index_sum: checksum(&index),
+            index_sum,
         };
         Table::open(folder, &named).map_err(|why| unreadable(folder, &why))
     }
@@ -459,8 +490,16 @@ fn file_name(number: u64) -> String {
     format!("{number}.rows")
 }
 
+fn filter_name(number: u64) -> String {
+    format!("{number}.ids")
+}
+
 fn checksum(bytes: &[u8]) -> Hash {
-    tagged_hash(DomainTag::SNAPSHOT, &[bytes])
+    checksum_of(&[bytes])
+}
+
+fn checksum_of(parts: &[&[u8]]) -> Hash {
+    tagged_hash(DomainTag::SNAPSHOT, parts)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -88,7 +88,7 @@ fn any_damage_is_found_at_open_or_when_the_row_is_read_and_set_aside() {
         let table = durable::names_in(&folder)
             .unwrap()
             .into_iter()
-            .find(|name| name != "head");
+            .find(|name| name.ends_with(".rows"));
         (folder.join("head"), folder.join(table.unwrap()))
     };
     let (path, table) = write();
@@ -138,4 +138,76 @@ fn what_a_crash_left_between_two_steps_is_removed() {
     let (files, head, why) = SnapshotFiles::open(&data).unwrap();
     assert!(head.is_some() && why.is_none() && !stray.exists());
     assert_eq!(all(&files).len(), 1);
+}
+
+#[test]
+fn a_row_is_found_by_its_id_with_its_filter_and_without() {
+    let (_dir, data) = opened();
+    let (files, ..) = SnapshotFiles::open(&data).unwrap();
+    let id = |number: u64| checksum(&number.to_be_bytes());
+    let key = |prefix: u8, number: u64, rest: &[u8]| [&[prefix], id(number).0.as_slice(), rest].concat();
+    for turn in 0..9u64 {
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        for number in (0..50).map(|place| turn * 50 + place) {
+            rows.insert(key(b'c', number, &[]), vec![1]);
+            rows.insert(key(b'e', number, &[7; 12]), Vec::new());
+        }
+        let rows = rows.into_iter().map(|(key, value)| Row {
+            key,
+            value: Some(value),
+        });
+        files.write(&head(1), &rows.collect::<Vec<_>>()).unwrap();
+    }
+    let check = |files: &SnapshotFiles| {
+        for number in 0..600 {
+            let is_there = number < 450;
+            assert_eq!(files.row(&key(b'c', number, &[])).unwrap().is_some(), is_there);
+            assert_eq!(files.row(&key(b'p', number, &[])).unwrap(), None);
+            let mut found = 0;
+            files
+                .rows(&key(b'e', number, &[]), &mut |_, _| found += 1)
+                .unwrap();
+            assert_eq!(found, usize::from(is_there));
+        }
+    };
+    check(&files);
+    let names = || -> Vec<String> {
+        let names = durable::names_in(&data.snapshot()).unwrap();
+        names.into_iter().filter(|name| name.ends_with(".ids")).collect()
+    };
+    let count = files.tables().len();
+    assert_eq!(names().len(), count, "one for each table");
+    let in_vain = |files: &SnapshotFiles| {
+        let marks: Vec<_> = (1_000..3_000)
+            .map(|number| Mark::of(&key(b'c', number, &[])))
+            .collect();
+        let tables = files.tables();
+        marks
+            .iter()
+            .filter(|mark| tables.iter().any(|table| table.may_have(**mark)))
+            .count()
+    };
+    assert!(
+        in_vain(&files) < 200,
+        "most ids that no table has are known not to be there"
+    );
+    let (again, ..) = SnapshotFiles::open(&data).unwrap();
+    assert_eq!(in_vain(&again), in_vain(&files));
+    for (place, name) in names().iter().enumerate() {
+        let path = data.snapshot().join(name);
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 0xff;
+        if place == 0 {
+            bytes.clear();
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+    let (again, head, why) = SnapshotFiles::open(&data).unwrap();
+    assert!(head.is_some() && why.is_none());
+    check(&again);
+    for name in names() {
+        fs::remove_file(data.snapshot().join(name)).unwrap();
+    }
+    check(&SnapshotFiles::open(&data).unwrap().0);
 }
