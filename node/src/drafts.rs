@@ -249,6 +249,12 @@ impl DraftsBox {
         Ok(())
     }
 
+    /// Says whether there is a draft that was not recorded yet.
+    pub fn has_open(&self) -> bool {
+        let mut drafts = self.drafts.values();
+        drafts.any(|draft| draft.state != DraftState::Recorded)
+    }
+
     /// Returns the changes of local records that mark the drafts of an event as recorded, for the batch that records it.
     pub fn recorded(&self, event: &EventId, note: &str, now: Timestamp) -> Vec<(String, LocalRecord)> {
         let event = event.to_string();

@@ -4,6 +4,7 @@ use super::Refusal;
 use crate::crypto::VerifyingKey;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tally_schemas::event::Event;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{CaseId, EventId, Origin, TreeHead};
 use tally_schemas::note::Note;
@@ -20,6 +21,19 @@ pub enum Input {
         ticket: Ticket,
         /// An event note or a governance note.
         note: Vec<u8>,
+        /// The reason for which personal numbers in inline text are let pass, if one was given.
+        personal_override: Option<String>,
+    },
+    /// As [`Input::Submit`], of an event note that the driver parsed before: what `note` and `event` are of the bytes.
+    SubmitEvent {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// The bytes of the note.
+        bytes: Vec<u8>,
+        /// The note.
+        note: Arc<Note>,
+        /// The event.
+        event: Arc<Event>,
         /// The reason for which personal numbers in inline text are let pass, if one was given.
         personal_override: Option<String>,
     },

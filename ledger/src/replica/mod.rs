@@ -221,6 +221,13 @@ impl Replica {
                 } => {
                     self.submit(now, ticket, &note, personal_override.as_deref());
                 }
+                Input::SubmitEvent {
+                    ticket,
+                    bytes,
+                    note,
+                    event,
+                    personal_override,
+                } => self.submit_event(now, ticket, bytes, note, event, personal_override.as_deref()),
                 Input::Frame(frame) => self.receive(frame),
                 Input::Restored {
                     origin,

@@ -2,6 +2,7 @@
 
 use super::{ANNOUNCE_EVERY_MS, Alarm, HEADS_EVERY_MS, Output, Refusal, Replica};
 use crate::cases::fold::LogNo;
+use crate::world::Payload;
 use tally_schemas::id::{DepartmentId, Hash, Origin};
 use tally_schemas::limits::HEADS_PER_ENTRY_MAX;
 use tally_schemas::statement::{STATEMENT_LINES_MAX, Statement};
@@ -104,7 +105,8 @@ impl Replica {
             Statement::Heads(_) | Statement::Fork { .. } => Vec::new(),
         };
         let header = self.plain_header(now, number, heads)?;
-        let index = self.append(number, header, statement.to_text())?;
+        let parsed = Payload::Statement(statement.clone());
+        let index = self.append(number, header, statement.to_text(), parsed)?;
         self.settle();
         Ok(index)
     }

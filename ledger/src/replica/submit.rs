@@ -10,7 +10,7 @@ use crate::cases::fold::{CaseEntry, LogNo};
 use crate::cases::verdict::{Place, next_acts};
 use crate::cases::{CaseFold, EntryRef};
 use crate::crypto::{event_id, sha256};
-use crate::world::Standing;
+use crate::world::{HoldError, Payload, Standing};
 use std::sync::Arc;
 use tally_schemas::entry::{Entry, EntryHeader};
 use tally_schemas::event::{CaseKind, Event, EventKind, Kind, Source};
@@ -55,18 +55,60 @@ impl Replica {
         bytes: &[u8],
         personal: Option<&str>,
     ) -> Result<(), Refusal> {
-        if let Some(why) = &self.failed {
-            return Err(Refusal::unavailable(
-                "writes-stopped",
-                format!("this node serves no writes: {why}"),
-            ));
-        }
+        self.check_running()?;
         let invalid = |error: tally_schemas::FormatError| Refusal::invalid("form", error.to_string());
         let note = Note::parse(bytes, EVENT_NOTE_BYTES_MAX).map_err(invalid)?;
         if note.text.starts_with(GOVERNANCE_MAGIC) {
             return self.submit_governance(now, ticket, &note, bytes);
         }
         let event = Event::parse_text(&note.text).map_err(invalid)?;
+        self.check_event(
+            now,
+            ticket,
+            bytes.to_vec(),
+            Arc::new(note),
+            Arc::new(event),
+            personal,
+        )
+    }
+
+    fn check_running(&self) -> Result<(), Refusal> {
+        match &self.failed {
+            Some(why) => Err(Refusal::unavailable(
+                "writes-stopped",
+                format!("this node serves no writes: {why}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an event that was parsed before.
+    pub(super) fn submit_event(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        bytes: Vec<u8>,
+        note: Arc<Note>,
+        event: Arc<Event>,
+        personal: Option<&str>,
+    ) {
+        let checked = self.check_running();
+        if let Err(refusal) =
+            checked.and_then(|()| self.check_event(now, ticket, bytes, note, event, personal))
+        {
+            self.reply(ticket, Err(refusal));
+        }
+    }
+
+    fn check_event(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        bytes: Vec<u8>,
+        note: Arc<Note>,
+        event: Arc<Event>,
+        personal: Option<&str>,
+    ) -> Result<(), Refusal> {
         let Kind::Known(kind) = event.kind else {
             let what = format!(
                 "the kind {} is not known here; a newer version of the software may know it",
@@ -102,7 +144,6 @@ impl Replica {
         let keys = self.signer_keys(&event, &note, &header)?;
         let submission = self.next_submission;
         self.next_submission += 1;
-        let note = Arc::new(note);
         let mut jobs = Vec::new();
         for (line, key) in keys.into_iter().enumerate() {
             let job = self.next_job;
@@ -121,9 +162,9 @@ impl Replica {
                 tickets: vec![ticket],
                 id,
                 kind,
-                event: Arc::new(event),
+                event,
                 note,
-                bytes: bytes.to_vec(),
+                bytes,
                 missing: jobs.len(),
                 bad_line: None,
             },
@@ -309,7 +350,12 @@ impl Replica {
         }
         let payload =
             String::from_utf8(bytes).map_err(|_| Refusal::invalid("form", "the note is not UTF-8"))?;
-        let index = self.append(number, header, payload)?;
+        let parsed = Payload::Event {
+            id,
+            event,
+            note: note.clone(),
+        };
+        let index = self.append(number, header, payload, parsed)?;
         for line in 0..note.lines.len() {
             if let Some(key) = keys.get(line) {
                 self.world.record_check(number, index, line, &key.key, true);
@@ -473,31 +519,34 @@ impl Replica {
         number: LogNo,
         header: EntryHeader,
         payload: String,
+        parsed: Payload,
     ) -> Result<u64, Refusal> {
         let index = header.index;
-        let rests_on = self.rests_on(&header, &payload);
+        let rests_on = self.rests_on(&header, &parsed);
         let entry = Entry { header, payload };
         let bytes = entry.to_bytes();
-        Entry::parse(&bytes).map_err(|error| Refusal::invalid("form", error.to_string()))?;
         self.world
-            .hold(number, &bytes)
-            .map_err(|error| Refusal::unavailable("own-log", error.to_string()))?;
+            .hold_parsed(number, &bytes, Some(parsed))
+            .map_err(|error| match error {
+                HoldError::Form { source, .. } => Refusal::invalid("form", source.to_string()),
+                other => Refusal::unavailable("own-log", other.to_string()),
+            })?;
         self.put_in_batch(number, index, Arc::from(bytes), &rests_on);
         Ok(index)
     }
 
     /// Returns the own logs on whose entries a new entry rests: those whose heads it names, and the registrar's, whose
     /// newest note its header names.
-    fn rests_on(&self, header: &EntryHeader, payload: &str) -> Vec<LogNo> {
-        let stated = match Statement::parse_text(payload) {
-            Ok(Statement::Heads(heads)) => heads,
-            _ => Vec::new(),
+    fn rests_on(&self, header: &EntryHeader, payload: &Payload) -> Vec<LogNo> {
+        let stated = match payload {
+            Payload::Statement(Statement::Heads(heads)) => heads.as_slice(),
+            _ => &[],
         };
         let registrar = &self.world.registry().genesis().registrar;
         header
             .heads
             .iter()
-            .chain(&stated)
+            .chain(stated)
             .map(|head| &head.origin.department)
             .chain([registrar])
             .filter_map(|department| self.world.number(department))
@@ -568,7 +617,8 @@ impl Replica {
             self.append_statement(now, number, &Statement::Heads(rest))?;
         }
         let header = self.plain_header(now, number, heads)?;
-        let index = self.append(number, header, payload)?;
+        let parsed = Payload::Governance(payload.clone());
+        let index = self.append(number, header, payload, parsed)?;
         self.settle();
         self.owe(number, index, id, [ticket]);
         Ok(())

@@ -388,12 +388,10 @@ impl Log {
         Ok(())
     }
 
-    /// Appends an entry that [`Log::check_next`] let pass.
-    pub fn hold(&mut self, leaf: Hash, entry: Entry) {
-        let Entry { header, payload } = entry;
+    /// Appends an entry that [`Log::check_next`] let pass, with its payload parsed.
+    pub fn hold(&mut self, leaf: Hash, header: EntryHeader, payload: Payload) {
         self.tree.append(leaf);
         self.frontier.append(leaf);
-        let payload = Payload::parse(&payload);
         self.held.advance(leaf, &header, &payload);
         if let Payload::Event { event, .. } = &payload {
             self.remember_keys(event);

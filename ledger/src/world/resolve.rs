@@ -63,13 +63,24 @@ impl World {
     /// # Errors
     /// What stops the log.
     pub fn hold(&mut self, number: LogNo, bytes: &[u8]) -> Result<Vec<Need>, HoldError> {
+        self.hold_parsed(number, bytes, None)
+    }
+
+    /// As [`Self::hold`]; the payload need not be parsed again where it was before.
+    pub(crate) fn hold_parsed(
+        &mut self,
+        number: LogNo,
+        bytes: &[u8],
+        parsed: Option<Payload>,
+    ) -> Result<Vec<Need>, HoldError> {
         let genesis = self.registry.genesis_hash();
         let Some(log) = self.log_mut(number) else {
             return Ok(Vec::new());
         };
         let (leaf, entry) = log.check_next(bytes, &genesis)?;
         let index = log.size();
-        log.hold(leaf, entry);
+        let payload = parsed.unwrap_or_else(|| Payload::parse(&entry.payload));
+        log.hold(leaf, entry.header, payload);
         Ok(self.likely_needs(number, index))
     }
 

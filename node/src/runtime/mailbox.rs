@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use tally_ledger::replica::{CheckResult, Recorded, Refusal};
+use tally_schemas::event::Event;
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
+use tally_schemas::note::Note;
 use tokio::sync::oneshot;
 
 /// How many messages from outside may wait; further ones are turned away, so that memory stays bounded.
@@ -17,13 +19,24 @@ pub const WAITING_MAX: usize = 4_096;
 /// The answer to a submission.
 pub type SubmitResult = Result<Recorded, Box<Refusal>>;
 
+/// An event note, parsed: once, and not by the owner.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// The id of the event.
+    pub id: EventId,
+    /// The note.
+    pub note: Arc<Note>,
+    /// The event.
+    pub event: Arc<Event>,
+}
+
 /// A signed note with what belongs to it.
 #[derive(Debug)]
 pub struct Submission {
     /// The note.
     pub note: Vec<u8>,
-    /// The event and the detached parts to keep with it; none for governance and for bytes that are no event.
-    pub event: Option<(EventId, DepartmentId)>,
+    /// The event that it is; none for governance and for bytes that are no event.
+    pub event: Option<Named>,
     /// The parts, by commitment.
     pub parts: Vec<(Hash, Part)>,
     /// The draft that it completes.

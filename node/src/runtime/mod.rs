@@ -1,4 +1,4 @@
-//! A running node: one thread owns the replica, two check signatures, everybody else sends messages or reads between cycles.
+//! A running node: one thread owns the replica, one for each core checks signatures, everybody else sends messages or reads between cycles.
 //!
 //! Order of one cycle: inputs in, outputs in order; what is to be durable is made durable in place, so nothing that follows leaves
 //! before it. Decides nothing: that is the replica's.
@@ -13,7 +13,7 @@ mod submission;
 mod verify;
 
 pub(crate) use mailbox::Reached;
-pub use mailbox::{Submission, SubmitResult, WAITING_MAX};
+pub use mailbox::{Named, Submission, SubmitResult, WAITING_MAX};
 pub(crate) use owner::{describe, refusal_body};
 pub(crate) use parts::CLOCK_SKEW_MS;
 pub use shared::{Change, Health, Shared};

@@ -13,21 +13,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tally_ledger::checkpoint::sign_checkpoint;
+use tally_ledger::crypto::event_id;
 use tally_ledger::replica::{Alarm, Batch, Family, Input, Output, Refusal, Replica, Ticket};
-use tally_ledger::world::{Log, Payload};
+use tally_ledger::world::Log;
 use tally_schemas::api::{PossibleAct, RefusalBody, remedy};
-use tally_schemas::entry::Entry;
+use tally_schemas::entry::{Entry, PayloadKind};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
-use tally_schemas::limits::FRAME_BYTES_MAX;
+use tally_schemas::limits::{EVENT_NOTE_BYTES_MAX, FRAME_BYTES_MAX};
+use tally_schemas::note::Note;
 use tally_schemas::question::{Answer, Question};
 use tally_schemas::time::Timestamp;
 use tokio::sync::oneshot;
 
 /// How many messages go into one cycle.
 const CYCLE_MESSAGES_MAX: usize = 256;
-/// How long a cycle waits for more messages after the first.
-const CYCLE_WAIT: Duration = Duration::from_millis(1);
 /// How often time passes for the replica.
 const TICK: Duration = Duration::from_secs(1);
 /// How often a peer is asked for its heads.
@@ -41,6 +41,10 @@ const STEP_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 
 /// After how many resolved entries a snapshot is taken: what a start after a crash derives again.
 const SNAPSHOT_EVERY: u64 = 4_096;
+/// As many entries while they come so fast that snapshots would take more than their share of the time.
+const SNAPSHOT_EVERY_MAX: u64 = 4 * SNAPSHOT_EVERY;
+/// How many times as long as it took a snapshot stays the newest.
+const SNAPSHOT_SHARE: u32 = 16;
 
 /// Someone who waits for the answer to a submission.
 struct Waiting {
@@ -73,6 +77,8 @@ pub(super) struct Owner {
     store_failure: Option<String>,
     done: Vec<OnDone>,
     is_snapshot_given_up: bool,
+    snapshot_ended: Instant,
+    snapshot_took: Duration,
     /// How many entries the newest snapshot covers.
     pub(super) snapshot_at: u64,
     /// Peers that did not yet say what they know of an own log.
@@ -124,6 +130,8 @@ impl Owner {
             store_failure: None,
             done: Vec::new(),
             is_snapshot_given_up: false,
+            snapshot_ended: now,
+            snapshot_took: Duration::ZERO,
             snapshot_at: 0,
             own_heads_missing: BTreeSet::new(),
         }
@@ -175,7 +183,6 @@ impl Owner {
         let mut wait = until_tick;
         let mut taken = 0;
         let mut settling = Vec::new();
-        let mut first: Option<Instant> = None;
         while taken < CYCLE_MESSAGES_MAX {
             let message = match self.letters.next(wait) {
                 Ok(message) => message,
@@ -199,8 +206,8 @@ impl Owner {
                 }
                 other => self.take(other, &mut inputs),
             }
-            let since = first.get_or_insert_with(Instant::now).elapsed();
-            wait = CYCLE_WAIT.saturating_sub(since);
+            // Only what is there already: further ones gather while this cycle is made durable, and share the next sync.
+            wait = Duration::ZERO;
         }
         let ticks = wake || self.last_tick.elapsed() >= TICK;
         let reading = self.shared.clock.read();
@@ -212,7 +219,13 @@ impl Owner {
         }
         if !inputs.is_empty() {
             self.cycle(reading.now, inputs);
-            self.keep_snapshot(SNAPSHOT_EVERY);
+            let rest = self.snapshot_took.saturating_mul(SNAPSHOT_SHARE);
+            let is_rested = self.snapshot_ended.elapsed() >= rest;
+            self.keep_snapshot(if is_rested {
+                SNAPSHOT_EVERY
+            } else {
+                SNAPSHOT_EVERY_MAX
+            });
         }
         // What a frame brought is durable now; after a failure of the store the bus keeps it for the next start.
         for done in std::mem::take(&mut self.done) {
@@ -249,7 +262,11 @@ impl Owner {
         if resolved.saturating_sub(self.snapshot_at) < least {
             return;
         }
-        match self.try_keep_snapshot() {
+        let began = Instant::now();
+        let outcome = self.try_keep_snapshot();
+        self.snapshot_ended = Instant::now();
+        self.snapshot_took = self.snapshot_ended.duration_since(began);
+        match outcome {
             Ok(true) => self.snapshot_at = resolved,
             Ok(false) => {}
             Err(why) => {
@@ -342,26 +359,38 @@ impl Owner {
             personal_override,
             answer,
         } = submission;
-        if let Err(refusal) = self.admit(event.as_ref(), draft.as_deref()) {
+        let named = event
+            .as_ref()
+            .map(|named| (named.id, named.event.department.clone()));
+        if let Err(refusal) = self.admit(named.as_ref(), draft.as_deref()) {
             let _gone = answer.send(Err(Box::new(refusal)));
             return;
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        if let Some((id, _)) = &event {
+        if let Some((id, _)) = &named {
             self.by_event.entry(*id).or_default().insert(ticket);
         }
         let waiting = Waiting {
-            event,
+            event: named,
             parts,
             draft,
             answer,
         };
         self.waiting.insert(ticket, waiting);
-        inputs.push(Input::Submit {
-            ticket,
-            note,
-            personal_override,
+        inputs.push(match event {
+            Some(named) => Input::SubmitEvent {
+                ticket,
+                bytes: note,
+                note: named.note,
+                event: named.event,
+                personal_override,
+            },
+            None => Input::Submit {
+                ticket,
+                note,
+                personal_override,
+            },
         });
     }
 
@@ -601,9 +630,14 @@ impl Owner {
         entries: &[Arc<[u8]>],
     ) -> Result<Vec<(String, LocalRecord)>, StoreError> {
         let mut changes = Vec::new();
+        let has_parts = self.waiting.values().any(|waiting| !waiting.parts.is_empty());
+        let has_drafts = self.boxes.get(department).is_some_and(DraftsBox::has_open);
+        if !has_parts && !has_drafts {
+            return Ok(changes);
+        }
         for bytes in entries {
             let Ok(entry) = Entry::parse(bytes) else { continue };
-            let Payload::Event { id, .. } = Payload::parse(&entry.payload) else {
+            let Some(id) = event_in(&entry.payload) else {
                 continue;
             };
             for ticket in self.by_event.get(&id).into_iter().flatten() {
@@ -845,6 +879,15 @@ impl Owner {
         self.shared.set_reasons(reasons);
         self.shared.set_bus_troubles(self.bus.troubles());
     }
+}
+
+/// Returns the id of the event that a payload of an own log carries: what was appended was parsed before.
+fn event_in(payload: &str) -> Option<EventId> {
+    if PayloadKind::of(payload) != PayloadKind::Event {
+        return None;
+    }
+    let note = Note::parse(payload.as_bytes(), EVENT_NOTE_BYTES_MAX).ok()?;
+    Some(event_id(&note.text))
 }
 
 /// Prints an error with its causes.

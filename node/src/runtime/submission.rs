@@ -1,15 +1,16 @@
 //! A submission before it reaches the owner: its event is named, and its detached parts are opened and compared.
 
-use super::mailbox::{Submission, SubmitResult};
+use super::mailbox::{Named, Submission, SubmitResult};
 use super::shared::Shared;
 use crate::store::Part;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::sync::Arc;
 use tally_ledger::crypto::event_id;
 use tally_ledger::replica::Refusal;
 use tally_schemas::api::{PartBody, SubmitBody};
 use tally_schemas::event::Event;
-use tally_schemas::id::{DepartmentId, EventId, Hash};
+use tally_schemas::id::Hash;
 use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
 use tally_schemas::note::Note;
 use tokio::sync::oneshot;
@@ -17,7 +18,7 @@ use tokio::sync::oneshot;
 /// A note with its parts opened.
 #[derive(Debug)]
 struct Opened {
-    event: Option<(EventId, DepartmentId)>,
+    event: Option<Named>,
     parts: Vec<(Hash, Part)>,
 }
 
@@ -65,20 +66,24 @@ impl Shared {
             return Ok(unnamed);
         };
         let id = event_id(&note.text);
-        let (recorded, hosted) = self.view(|replica| {
-            (
-                replica.proof(&id).is_some(),
-                replica.hosted().contains(&event.department),
-            )
-        });
-        let named = Some((id, event.department.clone()));
-        if recorded || !hosted {
+        let commitments = event.commitments();
+        let named = Named {
+            id,
+            note: Arc::new(note),
+            event: Arc::new(event),
+        };
+        let department = named.event.department.clone();
+        let named = Some(named);
+        // Without parts there is nothing to open, whatever is known of the event.
+        let is_plain = commitments.is_empty() && given.is_empty();
+        let is_settled =
+            || self.view(|replica| replica.proof(&id).is_some() || !replica.hosted().contains(&department));
+        if is_plain || is_settled() {
             return Ok(Opened {
                 event: named,
                 parts: Vec::new(),
             });
         }
-        let commitments = event.commitments();
         let mut parts = Vec::new();
         for body in given {
             let (commit, part) = open_part(body)?;
@@ -98,7 +103,7 @@ impl Shared {
         for stated in &commitments {
             let given = parts.iter().any(|(commit, _)| *commit == stated.commit);
             let kept = || {
-                let found = self.parts.open(&event.department, &stated.commit);
+                let found = self.parts.open(&department, &stated.commit);
                 matches!(found, Ok(Some(_)))
             };
             if !given && !kept() {

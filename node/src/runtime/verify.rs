@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tally_ledger::replica::Job;
 
-/// How many threads check signatures.
-const WORKERS: usize = 2;
+/// At least and at most so many threads check signatures; between them, one for each core.
+const WORKERS_MIN: usize = 2;
+const WORKERS_MAX: usize = 32;
 /// How many jobs a thread takes at once: few enough that all threads get some of a burst.
 const JOBS_AT_ONCE: usize = 32;
 
@@ -23,7 +24,8 @@ impl Workers {
         let (jobs, receiver) = channel::<Vec<Job>>();
         let receiver = Arc::new(Mutex::new(receiver));
         let mut threads = Vec::new();
-        for number in 0..WORKERS {
+        let cores = std::thread::available_parallelism().map_or(WORKERS_MIN, usize::from);
+        for number in 0..cores.clamp(WORKERS_MIN, WORKERS_MAX) {
             let (receiver, mailbox) = (receiver.clone(), mailbox.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("verify-{number}"))
@@ -39,8 +41,11 @@ impl Workers {
     /// Gives out jobs.
     pub(crate) fn give(&self, mut jobs: Vec<Job>) {
         let Some(sender) = &self.jobs else { return };
+        // The signatures of one note are checked beside each other.
+        let each = jobs.len().div_ceil(self.threads.len().max(1));
+        let each = each.clamp(1, JOBS_AT_ONCE);
         while !jobs.is_empty() {
-            let rest = jobs.split_off(jobs.len().min(JOBS_AT_ONCE));
+            let rest = jobs.split_off(jobs.len().min(each));
             if sender.send(std::mem::replace(&mut jobs, rest)).is_err() {
                 tracing::error!("the threads that check signatures are gone");
                 return;
