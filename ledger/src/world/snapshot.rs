@@ -207,10 +207,12 @@ impl World {
                 None => drop(self.open.remove(&id)),
             }
         }
-        for (id, mut case) in cases {
-            let open = case.brief.get().is_some_and(|brief| brief.open);
+        let is_open = |case: &Case| case.brief.get().is_some_and(|brief| brief.open);
+        let (open, settled): (Vec<_>, Vec<_>) = cases.into_iter().partition(|(_, case)| is_open(case));
+        // What is still under way comes last, so that it is forgotten last: it is most likely to be touched again.
+        for (id, mut case) in settled.into_iter().chain(open) {
             case.is_dirty = false;
-            case.filed = Some(open);
+            case.filed = Some(is_open(&case));
             self.kept.cases.put(id, Arc::new(case));
         }
         true
