@@ -114,12 +114,17 @@ impl Process {
     }
 }
 
+/// Up to how many events everything is derived a second time, to kill the node then.
+const MIDWAY_EVENTS_MAX: u64 = 200_000;
+
 /// What was found at a node with a history.
 pub(crate) struct History {
     pub(crate) events: u64,
     pub(crate) first_start: f64,
     pub(crate) first_stop: f64,
     pub(crate) most_megabytes: f64,
+    /// After kill -9 of a node that had derived everything, but kept a snapshot of a part of it.
+    pub(crate) midway: Option<f64>,
     pub(crate) after_kill: Vec<f64>,
     pub(crate) after_stop: Vec<f64>,
     pub(crate) resident_megabytes: Vec<f64>,
@@ -141,6 +146,14 @@ pub(crate) fn measure(dir: &Path, events: u64, rounds: usize) -> History {
     let first_start = seconds(&said, "ready");
     let most_megabytes = seconds(&said, "mostKb") / 1e3;
     let first_stop = process.stop();
+    let midway = (events <= MIDWAY_EVENTS_MAX).then(|| {
+        std::fs::remove_dir_all(dir.join("data/snapshot")).unwrap();
+        let (process, _) = Process::start(dir);
+        process.kill();
+        let (process, said) = Process::start(dir);
+        process.stop();
+        seconds(&said, "ready")
+    });
     let mut after_stop = Vec::new();
     let mut after_kill = Vec::new();
     let mut resident_megabytes = Vec::new();
@@ -162,6 +175,7 @@ pub(crate) fn measure(dir: &Path, events: u64, rounds: usize) -> History {
         first_start,
         first_stop,
         most_megabytes,
+        midway,
         after_kill,
         after_stop,
         resident_megabytes,

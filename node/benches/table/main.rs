@@ -289,6 +289,10 @@ fn measure_history(rows: &mut Vec<Row>, plan: &Plan, dir: &Path) {
     let at = format!("{} events", found.events);
     rows.push(Row::new(format!("restart after a stop, {at}"), "s", found.after_stop).aims(Aim::AtMost(1.0)));
     rows.push(Row::new(format!("restart after kill -9, {at}"), "s", found.after_kill).aims(Aim::AtMost(1.0)));
+    if let Some(midway) = found.midway {
+        let what = format!("restart after kill -9 with entries after the snapshot, {at}");
+        rows.push(Row::new(what, "s", vec![midway]).aims(Aim::AtMost(1.0)));
+    }
     rows.push(Row::new(
         format!("start without a snapshot, {at}"),
         "s",
