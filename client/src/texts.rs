@@ -487,6 +487,7 @@ mod tests {
                 "FormatError::malformed(",
                 "FormatError::not_canonical(",
                 "FormatError::field(",
+                "FormatError::at_most(",
                 "what: ",
                 "const WHAT: &str = ",
                 "const NOTE: &str = ",

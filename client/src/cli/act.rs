@@ -99,6 +99,7 @@ pub(super) fn rows(
             };
             let shown = detached.unwrap_or_else(|| match (field.kind, json) {
                 (FieldType::Department, Json::Text(id)) => reader.department_with_id(id),
+                (FieldType::ProfileCode, Json::Text(code)) => reader.code_with_name(code),
                 (FieldType::Event, Json::Text(id)) => id.chars().take(EVENT_CHARS).collect(),
                 _ => render(texts, field.name, field.kind, json),
             });

@@ -12,7 +12,8 @@ use crate::draft::prompt::{Ask as _, AskError, TerminalAsk};
 use crate::draft::value::render;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use tally_schemas::event::EventKind;
+use tally_schemas::event::{EventKind, FieldType};
+use tally_schemas::json::Json;
 
 /// The failure of an officer who broke off.
 const STOPPED: &str = "error.stopped";
@@ -158,6 +159,9 @@ fn new(arguments: &DraftNew, session: &Session, output: &mut Output) -> Outcome 
     let mut send = arguments.send;
     // Whoever answered questions sees the whole once more, and need not know the next command.
     if !send && arguments.save.is_none() && output.can_ask() && form.missing().is_empty() {
+        if let Ok(trust) = session.trust() {
+            output.know_names(trust.registry());
+        }
         show_form(&form, output);
         let texts = output.texts;
         send = TerminalAsk { texts }.confirm(texts.say("prompt.send-now"))?;
@@ -273,12 +277,17 @@ fn show_form(form: &Form, output: &mut Output) {
     let kind = form.kind.as_str();
     let mut rows: Vec<Vec<String>> = Vec::new();
     let head = &form.head;
+    let reader = output.reader();
+    let named = |ids: &[String]| {
+        let names: Vec<String> = ids.iter().map(|id| reader.department_with_id(id)).collect();
+        names.join(", ")
+    };
     for (label, value) in [
         (texts.say("column.case"), head.case.clone()),
         (texts.say("column.post"), head.post.clone()),
         (texts.say("column.approver"), head.approver.clone()),
-        (texts.say("column.to"), Some(head.to.join(", "))),
-        (texts.say("column.audience"), Some(head.audience.join(", "))),
+        (texts.say("column.to"), Some(named(&head.to))),
+        (texts.say("column.audience"), Some(named(&head.audience))),
     ] {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             rows.push(vec![label.to_owned(), value]);
@@ -289,7 +298,11 @@ fn show_form(form: &Form, output: &mut Output) {
         if let Some(json) = form.body.get(field.name) {
             rows.push(vec![
                 texts.field(kind, field.name).to_owned(),
-                render(texts, field.name, field.kind, json),
+                match (field.kind, json) {
+                    (FieldType::Department, Json::Text(id)) => reader.department_with_id(id),
+                    (FieldType::ProfileCode, Json::Text(code)) => reader.code_with_name(code),
+                    _ => render(texts, field.name, field.kind, json),
+                },
             ]);
             let value = serde_json::from_str(&json.to_canonical()).unwrap_or(Value::Null);
             body.insert(field.name.to_owned(), value);

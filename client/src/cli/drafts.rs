@@ -484,9 +484,16 @@ pub(super) fn approve(arguments: &DraftApprove, session: &Session, output: &mut 
         }
         output.know(&connection);
         let rows = laid_out(&waiting, &connection, output);
-        ids = if output.can_ask() {
+        ids = if let ([draft], true) = (waiting.as_slice(), output.can_ask()) {
+            // Each act is shown and asked about anyway.
+            vec![draft.id.clone()]
+        } else if output.can_ask() {
             let shown: Vec<String> = rows.iter().map(|row| row.join("  ")).collect();
-            let places = TerminalAsk { texts }.several(texts.say("prompt.approve-which"), &shown, &[])?;
+            let all: Vec<usize> = (0..shown.len()).collect();
+            let places = TerminalAsk { texts }.several(texts.say("prompt.approve-which"), &shown, &all)?;
+            if places.is_empty() {
+                output.line(texts.say("ui.none-chosen"));
+            }
             places
                 .iter()
                 .filter_map(|place| waiting.get(*place))

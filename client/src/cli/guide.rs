@@ -576,7 +576,12 @@ fn choices(session: &Session, texts: Texts) -> Choices {
         .collect();
     let own = session.key_holder().map(|holder| holder.department);
     let profile = own.and_then(|department| registry.profile_of(&department).cloned());
-    let (grounds, violations) = profile.map_or_else(Default::default, |profile| {
+    let (grounds, cited, violations) = profile.map_or_else(Default::default, |profile| {
+        let cited = profile
+            .refusals
+            .iter()
+            .filter(|(_, ground)| ground.needs_citation);
+        let cited = cited.map(|(code, _)| code.clone()).collect();
         let grounds = profile.refusals.iter().map(|(code, ground)| {
             (
                 code.clone(),
@@ -589,11 +594,12 @@ fn choices(session: &Session, texts: Texts) -> Choices {
                 named(texts, &violation.names.en, &violation.names.zh, code),
             )
         });
-        (grounds.collect(), violations.collect())
+        (grounds.collect(), cited, violations.collect())
     });
     Choices {
         departments,
         grounds,
+        cited,
         violations,
         ..Choices::default()
     }

@@ -2,13 +2,14 @@
 
 use super::error::Failure;
 use super::session::Connection;
-use crate::texts::Texts;
+use crate::texts::{Language, Texts};
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
+use tally_ledger::authority::Registry;
 
 /// Where output goes, and in which form.
 pub struct Output {
@@ -20,33 +21,49 @@ pub struct Output {
     pub json: bool,
     /// How far local time is ahead of UTC.
     pub offset_minutes: i32,
-    /// The departments by name.
-    names: BTreeMap<String, String>,
+    names: NamesById,
     terminal: Terminal,
 }
 
-/// For whom something is shown: in which language, in which zone, with which names for departments.
+/// What the genesis names by ids and codes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct NamesById {
+    departments: BTreeMap<String, String>,
+    /// Grounds of refusal and violations of the profiles.
+    codes: BTreeMap<String, String>,
+}
+
+/// For whom something is shown: in which language, in which zone, with which names for departments and codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reader<'a> {
     /// The texts.
     pub texts: Texts,
     /// How far local time is ahead of UTC.
     pub offset_minutes: i32,
-    names: &'a BTreeMap<String, String>,
+    names: &'a NamesById,
 }
 
 impl<'a> Reader<'a> {
     /// Returns the name of a department; its id where the name is not known.
     pub fn department(&self, id: &'a str) -> &'a str {
-        self.names.get(id).map_or(id, String::as_str)
+        self.names.departments.get(id).map_or(id, String::as_str)
     }
 
     /// Returns name and id of a department, as commands take it.
     pub fn department_with_id(&self, id: &str) -> String {
-        match self.names.get(id) {
-            Some(name) if name != id => format!("{name} ({id})"),
-            _ => id.to_owned(),
-        }
+        with_id(&self.names.departments, id)
+    }
+
+    /// Returns name and code of a ground of refusal or a violation.
+    pub fn code_with_name(&self, code: &str) -> String {
+        with_id(&self.names.codes, code)
+    }
+}
+
+fn with_id(names: &BTreeMap<String, String>, id: &str) -> String {
+    match names.get(id) {
+        Some(name) if name != id => format!("{name} ({id})"),
+        _ => id.to_owned(),
     }
 }
 
@@ -101,7 +118,7 @@ impl Output {
             texts,
             json,
             offset_minutes: 0,
-            names: BTreeMap::new(),
+            names: NamesById::default(),
             terminal,
         }
     }
@@ -118,7 +135,34 @@ impl Output {
     /// Takes zone and names from the federation.
     pub fn know(&mut self, connection: &Connection) {
         self.offset_minutes = connection.offset_minutes();
-        self.names = connection.department_names(self.texts.language);
+        self.know_names(connection.trust.registry());
+    }
+
+    /// Takes from a registry how departments and codes are named.
+    pub fn know_names(&mut self, registry: &Registry) {
+        let chosen = |en: &str, zh: &str| match self.texts.language {
+            Language::En => en.to_owned(),
+            Language::Zh => zh.to_owned(),
+        };
+        let departments = registry.departments(registry.newest().version);
+        let mut names = NamesById::default();
+        for record in departments {
+            if let Some(profile) = registry.profile_of(&record.id) {
+                for (code, ground) in &profile.refusals {
+                    names
+                        .codes
+                        .insert(code.clone(), chosen(&ground.names.en, &ground.names.zh));
+                }
+                for (code, violation) in &profile.violations {
+                    names
+                        .codes
+                        .insert(code.clone(), chosen(&violation.names.en, &violation.names.zh));
+                }
+            }
+            let name = chosen(&record.name_en, &record.name_zh);
+            names.departments.insert(record.id.to_string(), name);
+        }
+        self.names = names;
     }
 
     /// Says whether questions can be asked.

@@ -45,19 +45,6 @@ impl Connection {
 }
 
 impl Connection {
-    /// Returns the names of the departments by id, in a language.
-    pub fn department_names(&self, language: Language) -> BTreeMap<String, String> {
-        let registry = self.trust.registry();
-        let named = registry.departments(registry.newest().version).map(|record| {
-            let name = match language {
-                Language::En => &record.name_en,
-                Language::Zh => &record.name_zh,
-            };
-            (record.id.to_string(), name.clone())
-        });
-        named.collect()
-    }
-
     /// Returns the posts of a department by id, each as name and id; empty where the node does not tell.
     pub fn post_names(&self, department: &str, language: Language) -> BTreeMap<String, String> {
         let path = api::fill(api::path::ROSTER, &[department]);

@@ -5,7 +5,7 @@
 use super::form::Form;
 use super::value;
 use crate::texts::Texts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tally_schemas::event::{Field, FieldType};
 use tally_schemas::json::Json;
 
@@ -58,6 +58,8 @@ pub struct Choices {
     pub departments: Vec<(String, String)>,
     /// Grounds of refusal of the profile.
     pub grounds: Vec<(String, String)>,
+    /// Those of the grounds that count only with the provision they rest on.
+    pub cited: BTreeSet<String>,
     /// Violations of the profile.
     pub violations: Vec<(String, String)>,
     /// Posts of the own department.
@@ -71,6 +73,14 @@ pub struct Choices {
 }
 
 impl Choices {
+    /// Returns the fields that the form leaves open but what was chosen in it demands: whoever approves could not record it without.
+    fn demanded(&self, form: &Form) -> Option<&'static str> {
+        match form.body.get("ground") {
+            Some(Json::Text(ground)) if self.cited.contains(ground) => Some("citation"),
+            _ => None,
+        }
+    }
+
     fn of(&self, field: &str, kind: FieldType) -> &[(String, String)] {
         match (kind, field) {
             (FieldType::Event, _) => self.events.get(field).map_or(&[], Vec::as_slice),
@@ -92,6 +102,14 @@ pub fn fill(form: &mut Form, texts: Texts, choices: &Choices, ask: &mut dyn Ask)
     for field in form.missing() {
         let value = ask_field(form.kind.as_str(), field, texts, choices, ask)?;
         form.body.insert(field.name.to_owned(), value);
+    }
+    for name in choices.demanded(form) {
+        if let Some(field) = form.kind.fields().iter().find(|field| field.name == name)
+            && !form.body.contains_key(name)
+        {
+            let value = ask_field(form.kind.as_str(), field, texts, choices, ask)?;
+            form.body.insert(name.to_owned(), value);
+        }
     }
     let open: Vec<&'static Field> = form
         .kind
@@ -402,6 +420,25 @@ mod tests {
         fn confirm(&mut self, label: &str) -> Result<bool, AskError> {
             Ok(self.next(label) == "yes")
         }
+    }
+
+    #[test]
+    fn a_ground_that_needs_a_provision_is_asked_for_it_at_once() {
+        let mut form = Form::new(EventKind::RequestRefused);
+        form.set("items", "1").unwrap();
+        form.set("reason", "r").unwrap();
+        let choices = Choices {
+            grounds: vec![("LAW_PROHIBITS".to_owned(), "law".to_owned())],
+            cited: BTreeSet::from(["LAW_PROHIBITS".to_owned()]),
+            ..Choices::default()
+        };
+        let mut ask = Scripted {
+            answers: VecDeque::from(["law", "Art. 9", ""]),
+            asked: Vec::new(),
+        };
+        fill(&mut form, Texts::new(Language::En), &choices, &mut ask).unwrap();
+        assert_eq!(form.body.get("citation"), Some(&Json::Text("Art. 9".to_owned())));
+        assert!(!ask.asked[2].contains("Provision"), "{:?}", ask.asked);
     }
 
     #[test]
