@@ -103,10 +103,9 @@ pub fn fill(form: &mut Form, texts: Texts, choices: &Choices, ask: &mut dyn Ask)
         let value = ask_field(form.kind.as_str(), field, texts, choices, ask)?;
         form.body.insert(field.name.to_owned(), value);
     }
-    for name in choices.demanded(form) {
-        if let Some(field) = form.kind.fields().iter().find(|field| field.name == name)
-            && !form.body.contains_key(name)
-        {
+    if let Some(name) = choices.demanded(form) {
+        let field = form.kind.fields().iter().find(|field| field.name == name);
+        if let Some(field) = field.filter(|_| !form.body.contains_key(name)) {
             let value = ask_field(form.kind.as_str(), field, texts, choices, ask)?;
             form.body.insert(name.to_owned(), value);
         }
