@@ -11,8 +11,12 @@ use tally_ledger::export::ExportReader;
 use tally_schemas::FormatError;
 use tally_schemas::api::{self, FederationBody, RefusalBody, SubmitAnswer, SubmitBody, TOKEN_SCHEME};
 use tally_schemas::checkpoint::Checkpoint;
-use tally_schemas::id::{DepartmentId, EventId, NodeId};
-use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, ENTRY_BYTES_MAX, GENESIS_BYTES_MAX, PROOF_BYTES_MAX};
+use tally_schemas::entry::Entry;
+use tally_schemas::epoch::Opening;
+use tally_schemas::id::{DepartmentId, EventId, NodeId, Origin};
+use tally_schemas::limits::{
+    CHECKPOINT_BYTES_MAX, ENTRY_BYTES_MAX, EPOCH_NOTE_BYTES_MAX, GENESIS_BYTES_MAX, PROOF_BYTES_MAX,
+};
 use tally_schemas::note::Note;
 use tally_schemas::tile::{ExportPath, bundles_of, tiles_of};
 use tally_schemas::time::Timestamp;
@@ -182,8 +186,20 @@ impl NodeClient {
     ///
     /// # Errors
     /// No answer or a refusal.
-    pub fn entry(&self, department: &DepartmentId, index: u64) -> Result<Vec<u8>, NodeError> {
-        let path = api::fill(api::path::ENTRY, &[department.as_str(), &index.to_string()]);
+    pub fn entry(&self, origin: &Origin, index: u64) -> Result<Vec<u8>, NodeError> {
+        self.entry_of(&name_of(origin), index)
+    }
+
+    /// Returns the bytes of an entry of the newest log of a department.
+    ///
+    /// # Errors
+    /// No answer or a refusal.
+    pub fn newest_entry(&self, department: &DepartmentId, index: u64) -> Result<Vec<u8>, NodeError> {
+        self.entry_of(department.as_str(), index)
+    }
+
+    fn entry_of(&self, log: &str, index: u64) -> Result<Vec<u8>, NodeError> {
+        let path = api::fill(api::path::ENTRY, &[log, &index.to_string()]);
         self.bytes(&path, ENTRY_BYTES_MAX as u64)
     }
 
@@ -204,24 +220,61 @@ impl NodeClient {
         self.bytes(api::path::GENESIS, GENESIS_BYTES_MAX as u64)
     }
 
-    /// Returns a log to be verified file by file.
+    /// Returns the newest log of a department, to be verified file by file.
     ///
     /// # Errors
     /// No answer, a refusal, or a checkpoint that is none.
     pub fn log(&self, department: &DepartmentId) -> Result<LogOverHttp<'_>, NodeError> {
-        let path = api::fill(api::path::CHECKPOINT, &[department.as_str()]);
+        self.log_named(department.as_str())
+    }
+
+    /// Returns a log to be verified file by file.
+    ///
+    /// # Errors
+    /// No answer, a refusal, or a checkpoint that is none.
+    pub fn log_of(&self, origin: &Origin) -> Result<LogOverHttp<'_>, NodeError> {
+        self.log_named(&name_of(origin))
+    }
+
+    /// Returns the logs of a department that stand, of rising epochs, each with the number of its entries that count, as the openings
+    /// say; whoever learns from them verifies each.
+    ///
+    /// # Errors
+    /// No answer, a refusal, or an answer of another form.
+    pub fn standing_logs(&self, department: &DepartmentId) -> Result<Vec<(LogOverHttp<'_>, u64)>, NodeError> {
+        let mut logs = vec![(self.log(department)?, u64::MAX)];
+        while let Some((log, _)) = logs.last()
+            && log.origin.epoch > 1
+        {
+            let origin = log.origin.clone();
+            let told = |error: FormatError| NodeError::Answer {
+                url: self.base.clone(),
+                why: format!("entry 0 of {origin}: {error}"),
+            };
+            let entry = Entry::parse(&self.entry(&origin, 0)?).map_err(told)?;
+            let note = Note::parse(entry.payload.as_bytes(), EPOCH_NOTE_BYTES_MAX).map_err(told)?;
+            let opening = Opening::parse_text(&note.text).map_err(told)?;
+            // What an opening names is of a smaller epoch, so this ends.
+            logs.push((self.log_of(&opening.old.origin)?, opening.old.head.size));
+        }
+        logs.reverse();
+        Ok(logs)
+    }
+
+    fn log_named(&self, log: &str) -> Result<LogOverHttp<'_>, NodeError> {
+        let path = api::fill(api::path::CHECKPOINT, &[log]);
         let checkpoint = self.bytes(&path, CHECKPOINT_BYTES_MAX as u64)?;
         let told = |error: FormatError| NodeError::Answer {
             url: format!("{}{path}", self.base),
             why: error.to_string(),
         };
         let note = Note::parse(&checkpoint, CHECKPOINT_BYTES_MAX).map_err(told)?;
-        let size = Checkpoint::parse(&note.text).map_err(told)?.head.size;
+        let stated = Checkpoint::parse(&note.text).map_err(told)?;
         Ok(LogOverHttp {
             node: self,
-            department: department.clone(),
+            origin: stated.origin,
             checkpoint,
-            size,
+            size: stated.head.size,
         })
     }
 
@@ -331,10 +384,16 @@ pub enum Method {
     Put,
 }
 
+/// Returns the name of a log in the paths of the API.
+fn name_of(origin: &Origin) -> String {
+    format!("{}.{}", origin.department, origin.epoch)
+}
+
 /// The files of a log at a node, under one checkpoint.
 pub struct LogOverHttp<'a> {
     node: &'a NodeClient,
-    department: DepartmentId,
+    /// The log that the checkpoint names.
+    pub origin: Origin,
     checkpoint: Vec<u8>,
     /// How many entries the checkpoint covers.
     pub size: u64,
@@ -353,7 +412,7 @@ impl ExportReader for LogOverHttp<'_> {
             return Ok(self.checkpoint.clone());
         }
         let rest = path.strip_prefix("tile/").unwrap_or(path);
-        let url = api::fill(api::path::TILE, &[self.department.as_str(), rest]);
+        let url = api::fill(api::path::TILE, &[&name_of(&self.origin), rest]);
         self.node
             .bytes(&url, limit as u64)
             .map_err(|error| error.to_string())

@@ -8,20 +8,22 @@ use tally_ledger::authority::check::administrator_right;
 use tally_ledger::authority::{
     Registry, RegistryError, Roster, RosterFact, RosterHistory, Void, check_signers,
 };
-use tally_ledger::checkpoint::VerifiedCheckpoint;
+use tally_ledger::checkpoint::{LogKey, VerifiedCheckpoint};
 use tally_ledger::crypto::{NoteKey, event_id};
 use tally_ledger::export::{ExportError, ExportReader, VerifiedExport, verify_export};
 use tally_ledger::fork::{Fork, ForkError, verify_fork};
 use tally_ledger::proof::{RecordedError, verify_recorded};
+use tally_ledger::world::{OpeningError, verify_opening};
 use tally_schemas::FormatError;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{Entry, PayloadKind};
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::fork::ForkEvidence;
-use tally_schemas::id::{DepartmentId, EventId, Hash, OfficerId};
-use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
+use tally_schemas::id::{DepartmentId, EventId, Hash, OfficerId, Origin};
+use tally_schemas::limits::{BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, EVENT_NOTE_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::proof::TlogProof;
+use tally_schemas::tile::{BundleId, TILE_WIDTH, parse_bundle};
 
 /// Why something is not believed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,15 @@ pub enum VerifyError {
         /// Why not.
         source: Box<ForkError>,
     },
+    /// The log is of a later epoch, and nothing that opens it was shown.
+    #[error("{origin} is of a later epoch; its opening, entry 0, was not shown")]
+    Epoch {
+        /// The log.
+        origin: String,
+    },
+    /// The entry opens no epoch.
+    #[error("the opening of a later epoch does not hold")]
+    Opening(#[from] OpeningError),
     /// The entry stands in another log or place than the proof says.
     #[error("the entry says it is number {entry} of {origin}, the proof says number {proof}")]
     OtherPlace {
@@ -134,8 +145,8 @@ impl Trust {
         log: &impl ExportReader,
         mut visit: impl FnMut(u64, &[u8]),
     ) -> Result<VerifiedExport, VerifyError> {
-        let key = self.log_key(department)?;
-        verify_export(log, key, |entry| visit(entry.index, entry.bytes)).map_err(|source| VerifyError::Log {
+        let key = self.key_of_export(department, log)?;
+        verify_export(log, &key, |entry| visit(entry.index, entry.bytes)).map_err(|source| VerifyError::Log {
             department: department.to_string(),
             source: Box::new(source),
         })
@@ -148,20 +159,61 @@ impl Trust {
     pub fn verify_fork(&self, evidence: &ForkEvidence) -> Result<Fork, VerifyError> {
         let [held, _] = &evidence.branches;
         let origin = Checkpoint::parse(&held.checkpoint.text)?.origin;
-        let key = self.log_key(&origin.department)?;
+        let key = self.log_key(&origin)?;
         verify_fork(evidence, key).map_err(|source| VerifyError::Fork {
             origin: origin.to_string(),
             source: Box::new(source),
         })
     }
 
-    fn log_key(&self, department: &DepartmentId) -> Result<&tally_ledger::checkpoint::LogKey, VerifyError> {
-        self.registry
-            .log_key(department)
-            .ok_or_else(|| VerifyError::Department {
-                department: department.to_string(),
-                federation: self.registry.federation().to_string(),
+    fn log_key(&self, origin: &Origin) -> Result<&LogKey, VerifyError> {
+        let known = self.registry.log_key(&origin.department);
+        known
+            .filter(|_| origin.epoch == 1)
+            .ok_or_else(|| match self.registry.log_key(&origin.department) {
+                Some(_) => VerifyError::Epoch {
+                    origin: origin.to_string(),
+                },
+                None => VerifyError::Department {
+                    department: origin.department.to_string(),
+                    federation: self.registry.federation().to_string(),
+                },
             })
+    }
+
+    /// Returns the key of the log that an export is of: one of a later epoch begins with the opening that names it.
+    fn key_of_export(
+        &self,
+        department: &DepartmentId,
+        log: &impl ExportReader,
+    ) -> Result<LogKey, VerifyError> {
+        let stated = log
+            .read("checkpoint", CHECKPOINT_BYTES_MAX)
+            .ok()
+            .and_then(|bytes| {
+                let note = Note::parse(&bytes, CHECKPOINT_BYTES_MAX).ok()?;
+                Checkpoint::parse(&note.text).ok()
+            });
+        let later =
+            stated.filter(|stated| stated.origin.department == *department && stated.origin.epoch > 1);
+        let Some(stated) = later else {
+            return self.log_key(&self.registry.origin(department)).cloned();
+        };
+        let unknown = || VerifyError::Epoch {
+            origin: stated.origin.to_string(),
+        };
+        let width = u16::try_from(stated.head.size.min(u64::from(TILE_WIDTH))).map_err(|_| unknown())?;
+        let bundle = BundleId { index: 0, width };
+        let bytes = log
+            .read(&bundle.path(), BUNDLE_BYTES_MAX)
+            .map_err(|_| unknown())?;
+        let entries = parse_bundle(&bytes, width).map_err(|_| unknown())?;
+        let (opening, key) = verify_opening(entries.first().ok_or_else(unknown)?, &self.registry)?;
+        if opening.origin == stated.origin {
+            Ok(key)
+        } else {
+            Err(unknown())
+        }
     }
 
     /// Learns the governance recorded in the registrar's log; returns the version reached. Notes without effect are passed over,
@@ -170,10 +222,19 @@ impl Trust {
     /// # Errors
     /// A log that does not hold.
     pub fn learn_governance(&mut self, log: &impl ExportReader) -> Result<u64, VerifyError> {
+        self.learn_governance_until(log, u64::MAX)
+    }
+
+    /// As [`Self::learn_governance`], from the entries of the log that count.
+    ///
+    /// # Errors
+    /// A log that does not hold.
+    pub fn learn_governance_until(&mut self, log: &impl ExportReader, end: u64) -> Result<u64, VerifyError> {
         let registrar = self.registry.genesis().registrar.clone();
         let mut payloads = Vec::new();
-        self.verify_log(&registrar, log, |_, bytes| {
-            if let Ok(entry) = Entry::parse(bytes)
+        self.verify_log(&registrar, log, |index, bytes| {
+            if index < end
+                && let Ok(entry) = Entry::parse(bytes)
                 && PayloadKind::of(&entry.payload) == PayloadKind::Governance
             {
                 payloads.push(entry.payload);
@@ -187,17 +248,24 @@ impl Trust {
         Ok(self.registry.newest().version)
     }
 
-    /// Learns the roster of a department from its log: each event that its administrator signed and that fits.
+    /// Learns the roster of a department from its logs, of rising epochs, each with the number of its entries that count: each event
+    /// that its administrator signed and that fits.
     ///
     /// # Errors
     /// A log that does not hold.
-    pub fn learn_roster(
+    pub fn learn_roster<R: ExportReader>(
         &mut self,
         department: &DepartmentId,
-        log: &impl ExportReader,
+        logs: &[(R, u64)],
     ) -> Result<(), VerifyError> {
         let mut entries = Vec::new();
-        self.verify_log(department, log, |_, bytes| entries.extend(Entry::parse(bytes)))?;
+        for (log, end) in logs {
+            self.verify_log(department, log, |index, bytes| {
+                if index < *end {
+                    entries.extend(Entry::parse(bytes));
+                }
+            })?;
+        }
         let mut history = RosterHistory::default();
         for entry in entries {
             self.learn_roster_entry(&entry, &mut history);
@@ -215,7 +283,8 @@ impl Trust {
         };
         let Kind::Known(kind) = event.kind else { return };
         let (index, version) = (entry.header.index, entry.header.registry.version);
-        let below = history.at(index, version, &self.registry, &event.department);
+        let epoch = entry.header.origin.epoch;
+        let below = history.at(epoch, index, version, &self.registry, &event.department);
         if kind.case_kind() != CaseKind::Roster || self.judge(entry, &note, &event, &below).is_err() {
             return;
         }
@@ -235,6 +304,7 @@ impl Trust {
             let right = administrator_right(&event.department, &signer, key);
             let department = event.department.clone();
             let fact = RosterFact {
+                epoch,
                 index,
                 version,
                 id: event_id(&note.text),
@@ -251,7 +321,7 @@ impl Trust {
     pub fn roster(&self, department: &DepartmentId) -> Option<Arc<Roster>> {
         let version = self.registry.newest().version;
         let history = self.rosters.get(department)?;
-        Some(history.at(u64::MAX, version, &self.registry, department))
+        Some(history.at(u32::MAX, u64::MAX, version, &self.registry, department))
     }
 
     /// Verifies that an entry is recorded where its proof says, under the key of its log, and is the event asked for.
@@ -259,11 +329,28 @@ impl Trust {
     /// # Errors
     /// Whatever does not hold.
     pub fn prove(&self, event: &EventId, entry: &[u8], proof: &[u8]) -> Result<Proven, VerifyError> {
+        self.prove_under(event, entry, proof, None)
+    }
+
+    /// As [`Self::prove`]; for a log of a later epoch its entry 0 is given, whose opening must be signed by who may open it.
+    ///
+    /// # Errors
+    /// Whatever does not hold.
+    pub fn prove_under(
+        &self,
+        event: &EventId,
+        entry: &[u8],
+        proof: &[u8],
+        opening: Option<&[u8]>,
+    ) -> Result<Proven, VerifyError> {
         let proof = TlogProof::parse(proof)?;
         let parsed = Entry::parse(entry)?;
         let header = &parsed.header;
-        let key = self.log_key(&header.origin.department)?;
-        let checkpoint = verify_recorded(entry, &proof, key)?;
+        let key = match opening.filter(|_| header.origin.epoch > 1) {
+            None => self.log_key(&header.origin)?.clone(),
+            Some(opening) => verify_opening(opening, &self.registry)?.1,
+        };
+        let checkpoint = verify_recorded(entry, &proof, &key)?;
         if header.index != proof.index || header.origin != *checkpoint.origin() {
             return Err(VerifyError::OtherPlace {
                 origin: header.origin.to_string(),
@@ -298,7 +385,10 @@ impl Trust {
         let roster = self
             .rosters
             .get(department)
-            .map(|history| history.at(header.index, version, &self.registry, department))
+            .map(|history| {
+                let epoch = header.origin.epoch;
+                history.at(epoch, header.index, version, &self.registry, department)
+            })
             .unwrap_or_default();
         self.judge(entry, &note, &event, &roster)
     }
@@ -391,7 +481,7 @@ mod tests {
         let note = request(&founding, &officer_key(&founding, "housing", "h-02"));
         let log = log_with(&note, &founding);
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &log).unwrap();
+        trust.learn_roster(&log.department, &[(&log, u64::MAX)]).unwrap();
         let index = log.entries.len() as u64 - 1;
         let event = event_id(&note.text);
         let entry = log.entries.last().unwrap();
@@ -437,7 +527,7 @@ mod tests {
         let note = request(&founding, &officer_key(&founding, "civil", "c-02"));
         let log = log_with(&note, &founding);
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &log).unwrap();
+        trust.learn_roster(&log.department, &[(&log, u64::MAX)]).unwrap();
         let entry = Entry::parse(log.entries.last().unwrap()).unwrap();
         assert_matches!(
             trust.signers(&entry),
@@ -476,7 +566,7 @@ mod tests {
         let event = Event::parse_text(&note.text).unwrap();
         let log = Log::new(&founding, "housing", &roster_payloads(&founding, "housing"));
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &log).unwrap();
+        trust.learn_roster(&log.department, &[(&log, u64::MAX)]).unwrap();
         let officers = trust.draft_lines(&note, &event).unwrap();
         assert_eq!(officers, [OfficerId::parse("h-01").unwrap()]);
         note.lines[0].signature[0] ^= 1;

@@ -32,6 +32,16 @@ pub trait ExportReader {
     fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, String>;
 }
 
+impl<R: ExportReader + ?Sized> ExportReader for &R {
+    fn paths(&self) -> Result<Vec<String>, String> {
+        (**self).paths()
+    }
+
+    fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, String> {
+        (**self).read(path, limit)
+    }
+}
+
 /// An entry whose place in the log is proven.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VerifiedEntry<'a> {

@@ -389,6 +389,7 @@ impl Play {
         let log = self.logs.get_mut(&draft.by).unwrap();
         let history = Arc::make_mut(&mut self.rosters).get_mut(&draft.by).unwrap();
         let fact = RosterFact {
+            epoch: 1,
             index: log.size,
             version: 0,
             id: event_id,
@@ -609,10 +610,10 @@ impl Source for Play {
         self.arrivals.get(event).cloned()
     }
 
-    fn roster_at(&self, department: &DepartmentId, index: u64) -> Option<Arc<Roster>> {
+    fn roster_at(&self, department: &DepartmentId, epoch: u32, index: u64) -> Option<Arc<Roster>> {
         let version = self.registry.newest().version;
         let history = self.rosters.get(department)?;
-        Some(history.at(index, version, &self.registry, department))
+        Some(history.at(epoch, index, version, &self.registry, department))
     }
 
     fn number(&self, case: &CaseState) -> Option<CaseNumber> {

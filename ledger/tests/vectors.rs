@@ -1,4 +1,4 @@
-//! The golden vectors of events, statements, entries, genesis and governance against this crate's hashes and signatures.
+//! The golden vectors of events, statements, entries, genesis, governance and openings against this crate's hashes and signatures.
 //!
 //! Each vector is `NAME.txt`, the exact bytes, and `NAME.md`, the readable twin: prose, facts, and the content as loosely
 //! written JSON. Here the bytes are made anew from the twin, signed with keys of known seeds, and compared; every id,
@@ -97,6 +97,7 @@ impl Twin {
             "event" => self.note("tally/event/v1").to_bytes(),
             "genesis" => self.note("tally/genesis/v1").to_bytes(),
             "governance" => self.note("tally/governance/v1").to_bytes(),
+            "epoch" => self.note("tally/epoch/v1").to_bytes(),
             "statement" => statement(self).to_text().into_bytes(),
             "entry" => entry(self).to_bytes(),
             other => panic!("no folder {other}"),
@@ -212,7 +213,7 @@ fn entry(twin: &Twin) -> Entry {
     }
 }
 
-const FOLDERS: [&str; 5] = ["genesis", "governance", "event", "statement", "entry"];
+const FOLDERS: [&str; 6] = ["genesis", "governance", "event", "statement", "entry", "epoch"];
 
 /// Writes every vector from its twin and replaces stale values in all twins; says whether anything changed.
 fn bless_once() -> bool {
@@ -270,7 +271,7 @@ fn vectors_are_what_their_twins_say() {
 
 #[test]
 fn signatures_of_vectors_hold_for_their_keys() {
-    for folder in ["genesis", "governance", "event"] {
+    for folder in ["genesis", "governance", "event", "epoch"] {
         for twin in twins(folder) {
             let note = Note::parse(
                 &std::fs::read(twin.path.with_extension("txt")).unwrap(),

@@ -500,9 +500,9 @@ impl DraftsBox {
                 continue;
             };
             let recorded = || {
-                let own = around.world.number(around.department);
-                let places = around.world.places_of_part(&commit);
-                places.iter().any(|(log, _)| Some(*log) == own)
+                let places = around.world.places_of_part(&commit).into_iter();
+                let mut logs = places.filter_map(|(log, _)| around.world.log_at(log));
+                logs.any(|log| log.origin.department == *around.department)
             };
             if drafted || recorded() {
                 continue;

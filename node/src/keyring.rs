@@ -82,11 +82,22 @@ impl Keyring {
         let transport = open_key(&settings.transport_key, &transport_key_name(&settings.node))?;
         let mut logs = BTreeMap::new();
         for (department, path) in &settings.log_keys {
-            let key = open_key(path, &first_origin(federation, department).to_string())?;
+            let first = first_origin(federation, department);
+            let key = match open_key(path, &first.to_string()) {
+                // The key of a later epoch has the name of that log.
+                Err(KeyringError::OtherName { got, .. }) if is_later(&first, &got) => open_key(path, &got)?,
+                opened => opened?,
+            };
             logs.insert(department.clone(), key);
         }
         Ok(Self { transport, logs })
     }
+}
+
+/// Says whether a name is that of a log of the same department.
+fn is_later(first: &Origin, name: &str) -> bool {
+    Origin::parse(name)
+        .is_ok_and(|other| other.federation == first.federation && other.department == first.department)
 }
 
 /// Returns the origin of the first epoch of a department's log.

@@ -1,6 +1,6 @@
 //! Entries: the leaves of a log. Spec: `schemas/spec/entry.md`.
 //!
-//! Header lines, an empty line, then the payload verbatim: an event note, a statement, or a governance note. The bytes
+//! Header lines, an empty line, then the payload verbatim: an event note, a statement, a governance note or an opening. The bytes
 //! received are what is stored, hashed, sent and exported; this type is only a reading of them.
 
 use crate::error::FormatError;
@@ -28,7 +28,7 @@ pub struct EntryHeader {
     pub origin: Origin,
     /// The position, from 0.
     pub index: u64,
-    /// The leaf hash of the entry before (entry 0 of epoch 1: the genesis hash).
+    /// The leaf hash of the entry before (entry 0 of epoch 1: the genesis hash; of a later one: the last leaf of the old log that counts).
     pub prev: Hash,
     /// When the node recorded it, UTC; never falls within a log, orders nothing.
     pub recorded: Timestamp,
@@ -176,6 +176,8 @@ pub enum PayloadKind {
     Statement,
     /// A governance note.
     Governance,
+    /// The opening of an epoch.
+    Epoch,
     /// Something this software does not know.
     Unknown,
 }
@@ -187,6 +189,7 @@ impl PayloadKind {
             Some(crate::event::EVENT_MAGIC) => Self::Event,
             Some(crate::statement::STATEMENT_MAGIC) => Self::Statement,
             Some(crate::governance::GOVERNANCE_MAGIC) => Self::Governance,
+            Some(crate::epoch::EPOCH_MAGIC) => Self::Epoch,
             _ => Self::Unknown,
         }
     }

@@ -1,4 +1,4 @@
-//! JSON Schema (2020-12) of events, genesis and governance, made from the declared field tables.
+//! JSON Schema (2020-12) of events, genesis, governance and openings, made from the declared field tables.
 //!
 //! For readers and form tools in other languages; the decoders here do not use it. It says all that a schema can: members,
 //! types, lengths, codes. What it cannot say is in the spec pages: canonical bytes, rising order, whether ids exist, lengths
@@ -11,8 +11,8 @@ use crate::genesis::{DEPARTMENT_FIELDS, NODE_FIELDS, ROLE_CODES};
 use crate::governance::CHANGES_MAX;
 use crate::json::Json;
 use crate::limits::{
-    AFTER_MAX, ATTACHMENTS_MAX, DEPARTMENTS_PER_EVENT_MAX, EVENT_SIGNERS_MAX, INLINE_TEXT_BYTES_MAX,
-    ITEMS_PER_CASE_MAX, JSON_INTEGER_MAX, PART_BYTES_MAX,
+    AFTER_MAX, ATTACHMENTS_MAX, DEPARTMENTS_PER_EVENT_MAX, EPOCH_REASON_CHARS_MAX, EVENT_SIGNERS_MAX,
+    INLINE_TEXT_BYTES_MAX, ITEMS_PER_CASE_MAX, JSON_INTEGER_MAX, PART_BYTES_MAX,
 };
 
 /// Returns every schema file: name and content in pretty form.
@@ -21,6 +21,7 @@ pub fn files() -> Vec<(String, String)> {
         ("common.json".to_owned(), pretty(&common())),
         ("genesis.json".to_owned(), pretty(&genesis())),
         ("governance.json".to_owned(), pretty(&governance())),
+        ("epoch.json".to_owned(), pretty(&epoch())),
     ];
     for kind in EventKind::ALL {
         files.push((format!("{}.json", kind.as_str()), pretty(&event(*kind))));
@@ -244,10 +245,7 @@ pub fn governance() -> Json {
         all(vec![
             ("change", constant("right.taken")),
             ("right", right()),
-            (
-                "origin",
-                pattern("^[a-z0-9-]{1,40}-[0-9a-f]{16}/[a-z0-9-]{1,40}/[1-9][0-9]{0,9}$"),
-            ),
+            ("origin", pattern(ORIGIN)),
             ("size", integer(0, JSON_INTEGER_MAX)),
             ("root", common_ref("hash")),
         ]),
@@ -272,6 +270,36 @@ pub fn governance() -> Json {
     schema.extend(closed(members.clone(), &required));
     Json::object(schema)
 }
+
+/// Returns the schema of the object of an opening.
+pub fn epoch() -> Json {
+    let old = vec![
+        ("origin", pattern(ORIGIN)),
+        ("root", common_ref("hash")),
+        ("size", integer(0, JSON_INTEGER_MAX)),
+    ];
+    let required: Vec<&str> = old.iter().map(|(name, _)| *name).collect();
+    let members = vec![
+        ("federation", common_ref("federation")),
+        ("issued", common_ref("instant")),
+        ("logKey", common_ref("key")),
+        ("old", Json::object(closed(old.clone(), &required))),
+        ("origin", pattern(LATER_ORIGIN)),
+        ("reason", string(1, usize::from(EPOCH_REASON_CHARS_MAX))),
+    ];
+    let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    let mut schema = vec![
+        ("$schema", Json::from(DIALECT)),
+        ("$id", Json::from(id_of("epoch"))),
+        ("title", Json::from("epoch")),
+    ];
+    schema.extend(closed(members.clone(), &required));
+    Json::object(schema)
+}
+
+const ORIGIN: &str = "^[a-z0-9-]{1,40}-[0-9a-f]{16}/[a-z0-9-]{1,40}/[1-9][0-9]{0,9}$";
+/// As [`ORIGIN`], of epoch 2 or later.
+const LATER_ORIGIN: &str = "^[a-z0-9-]{1,40}-[0-9a-f]{16}/[a-z0-9-]{1,40}/([2-9]|[1-9][0-9]{1,9})$";
 
 /// Returns the schema of an object with declared fields.
 fn object(fields: &[Field]) -> Json {

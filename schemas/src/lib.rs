@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod codec;
 pub mod config;
 pub mod entry;
+pub mod epoch;
 pub mod error;
 pub mod event;
 pub mod fork;

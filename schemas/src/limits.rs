@@ -46,6 +46,10 @@ pub const SNAPSHOT_KEY_BYTES_MAX: usize = 128;
 pub const GENESIS_BYTES_MAX: usize = NOTE_BYTES_MAX;
 /// The longest governance note in bytes: it must fit an entry.
 pub const GOVERNANCE_NOTE_BYTES_MAX: usize = EVENT_NOTE_BYTES_MAX;
+/// The longest opening of an epoch in bytes: it must fit an entry.
+pub const EPOCH_NOTE_BYTES_MAX: usize = EVENT_NOTE_BYTES_MAX;
+/// The longest reason of an opening in characters: a few sentences for those who read it years later.
+pub const EPOCH_REASON_CHARS_MAX: u16 = 500;
 /// The longest department, node, officer or post id in characters.
 pub const ID_CHARS_MAX: usize = 40;
 /// The longest federation name in characters (the id adds `-` and 16 hex digits).

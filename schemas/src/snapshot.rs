@@ -221,6 +221,8 @@ pub enum StandingState {
     NotUnderstood(Option<Hash>),
     /// Without effect: code and reason.
     Void(String, String),
+    /// The opening of the log, as its entry 0.
+    Opening,
 }
 
 /// How many entries a chunk has, but the last of a log.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use strategies::{Mutation, mutate, mutations};
 use tally_schemas::entry::{Entry, PayloadKind};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::{Event, EventKind};
 use tally_schemas::genesis::Genesis;
 use tally_schemas::governance::Governance;
@@ -47,6 +48,9 @@ fn text_refused_or_equal(text: &str) -> Result<(), TestCaseError> {
     }
     if let Ok(governance) = Governance::parse_text(text) {
         prop_assert_eq!(governance.to_text(), text);
+    }
+    if let Ok(opening) = Opening::parse_text(text) {
+        prop_assert_eq!(opening.to_text(), text);
     }
     if let Ok(number) = CaseNumber::parse(text) {
         prop_assert_eq!(number.to_string(), text);
@@ -177,6 +181,12 @@ proptest! {
     }
 
     #[test]
+    fn openings_keep_one_form(opening in strategies::opening(), changes in mutations()) {
+        prop_assert_eq!(Opening::parse_text(&opening.to_text()), Ok(opening.clone()));
+        check(opening.to_text().into_bytes(), &changes)?;
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         refused_or_equal(&bytes)?;
     }
@@ -184,7 +194,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_after_a_magic_line_never_panic(
         magic in proptest::sample::select(vec![
-            "tally/event/v1\n", "tally/statement/v1\n", "tally/entry/v1\n", "tally/genesis/v1\n", "tally/governance/v1\n",
+            "tally/event/v1\n", "tally/statement/v1\n", "tally/entry/v1\n", "tally/genesis/v1\n", "tally/governance/v1\n", "tally/epoch/v1\n",
         ]),
         rest in "[ -~\n]{0,200}",
     ) {

@@ -91,7 +91,7 @@ fn every_schema_is_a_schema() {
 #[test]
 fn golden_vectors_are_valid() {
     let registry = registry();
-    for folder in ["event", "genesis", "governance"] {
+    for folder in ["epoch", "event", "genesis", "governance"] {
         for path in vectors(folder).iter().filter(|path| !is_bad(path)) {
             let value = line_of(path);
             let note = Note::parse(&std::fs::read(path).unwrap(), NOTE_BYTES_MAX).unwrap();
@@ -115,7 +115,7 @@ fn golden_vectors_are_valid() {
 fn bad_vectors_are_invalid_where_a_schema_can_see_it() {
     let registry = registry();
     let mut unseen = Vec::new();
-    for folder in ["event", "genesis", "governance"] {
+    for folder in ["epoch", "event", "genesis", "governance"] {
         for path in vectors(folder).iter().filter(|path| is_bad(path)) {
             let Ok(note) = Note::parse(&std::fs::read(path).unwrap(), NOTE_BYTES_MAX) else {
                 continue;

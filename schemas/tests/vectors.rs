@@ -1,4 +1,4 @@
-//! The golden vectors of events, statements, entries, genesis and governance against the decoders.
+//! The golden vectors of events, statements, entries, genesis, governance and openings against the decoders.
 //!
 //! `NAME.txt` is the exact bytes, `NAME.md` its readable twin. What begins with `bad-` must be refused with exactly the
 //! error that its twin states (`TALLY_BLESS=1` writes it). The ledger's tests check ids and signatures.
@@ -7,17 +7,18 @@
 use std::path::{Path, PathBuf};
 use tally_schemas::FormatError;
 use tally_schemas::entry::Entry;
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::personal::find_in_event;
 use tally_schemas::event::{CaseKind, Event, Kind, Text};
 use tally_schemas::genesis::Genesis;
 use tally_schemas::governance::Governance;
 use tally_schemas::limits::{
-    ENTRY_BYTES_MAX, EVENT_NOTE_BYTES_MAX, GENESIS_BYTES_MAX, GOVERNANCE_NOTE_BYTES_MAX,
+    ENTRY_BYTES_MAX, EPOCH_NOTE_BYTES_MAX, EVENT_NOTE_BYTES_MAX, GENESIS_BYTES_MAX, GOVERNANCE_NOTE_BYTES_MAX,
 };
 use tally_schemas::note::Note;
 use tally_schemas::statement::Statement;
 
-const FOLDERS: [&str; 5] = ["entry", "event", "genesis", "governance", "statement"];
+const FOLDERS: [&str; 6] = ["entry", "epoch", "event", "genesis", "governance", "statement"];
 
 fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -58,6 +59,10 @@ fn recode(folder: &str, bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
         "genesis" => {
             let note = note(GENESIS_BYTES_MAX)?;
             Genesis::parse_text(&note.text).map(|genesis| again(&note, genesis.to_text()))
+        }
+        "epoch" => {
+            let note = note(EPOCH_NOTE_BYTES_MAX)?;
+            Opening::parse_text(&note.text).map(|opening| again(&note, opening.to_text()))
         }
         "governance" => {
             let note = note(GOVERNANCE_NOTE_BYTES_MAX)?;
@@ -161,6 +166,7 @@ fn spec_pages_show_a_vector() {
         ("statement", "statement/heads"),
         ("entry", "entry/housing-1"),
         ("governance", "governance/admission"),
+        ("epoch", "epoch/by-administrator"),
     ] {
         let text = std::fs::read_to_string(home().join(format!("spec/{page}.md"))).unwrap();
         let example = std::fs::read_to_string(home().join(format!("vectors/{vector}.txt"))).unwrap();
@@ -181,6 +187,7 @@ fn refuses_what_is_over_a_limit_before_reading_it() {
         ("event", EVENT_NOTE_BYTES_MAX),
         ("genesis", GENESIS_BYTES_MAX),
         ("governance", GOVERNANCE_NOTE_BYTES_MAX),
+        ("epoch", EPOCH_NOTE_BYTES_MAX),
     ] {
         let error = recode(folder, &at_limit(limit)).unwrap_err();
         assert!(matches!(error, FormatError::TooLong { .. }), "{folder}: {error}");

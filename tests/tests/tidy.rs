@@ -131,6 +131,7 @@ fn every_format_has_its_page_and_vectors() {
         "snapshot",
         "genesis",
         "governance",
+        "epoch",
     ] {
         assert!(
             schemas.join(format!("spec/{format}.md")).is_file(),

@@ -63,6 +63,7 @@ pub(super) enum Command {
     Wait(WaitArguments),
     Roster(RosterCommand),
     Governance(GovernanceCommand),
+    Epoch(EpochCommand),
     Key(KeyCommand),
     Federation(FederationCommand),
     Play(PlayArguments),
@@ -235,6 +236,50 @@ pub(super) struct GovernanceRight {
 
 #[derive(Debug, Args)]
 pub(super) struct GovernanceSign {
+    pub(super) note: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EpochCommand {
+    #[command(subcommand)]
+    pub(super) command: EpochSub,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EpochSub {
+    Open(EpochOpen),
+    Draft(EpochDraft),
+    Sign(EpochSign),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EpochOpen {
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[arg(long, value_name = "KEY")]
+    pub(super) log_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EpochDraft {
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[arg(long, value_name = "DEPARTMENT")]
+    pub(super) department: String,
+    #[arg(long, value_name = "EPOCH")]
+    pub(super) after: Option<u32>,
+    #[arg(long, value_name = "COUNT", requires = "root")]
+    pub(super) size: Option<u64>,
+    #[arg(long, value_name = "HASH", requires = "size")]
+    pub(super) root: Option<String>,
+    #[arg(long, value_name = "KEY")]
+    pub(super) log_key: Option<String>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EpochSign {
     pub(super) note: PathBuf,
 }
 

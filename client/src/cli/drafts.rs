@@ -309,8 +309,8 @@ fn fetch(id: &str, connection: &mut Connection, holder: &Holder) -> Outcome<Chec
     }
     let mut officers = Vec::new();
     if let Some(note) = &note {
-        let log = connection.node.log(&holder.department)?;
-        connection.trust.learn_roster(&holder.department, &log)?;
+        let logs = connection.node.standing_logs(&holder.department)?;
+        connection.trust.learn_roster(&holder.department, &logs)?;
         let signed = connection.trust.draft_lines(note, &event)?;
         officers = signed.iter().map(ToString::to_string).collect();
     }

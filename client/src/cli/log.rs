@@ -5,6 +5,7 @@ use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::refer;
 use super::session::Session;
+use super::submit::prove_from;
 use crate::export_folder::ExportFolder;
 use crate::verify::Trust;
 use serde_json::json;
@@ -23,21 +24,24 @@ pub(super) fn run(command: &LogCommand, session: &Session, output: &mut Output) 
     }
 }
 
-/// Reads an origin, or a department, whose log of epoch 1 is meant.
-fn department_of(text: &str) -> Outcome<DepartmentId> {
+/// Reads an origin, or a department, whose newest log is meant.
+fn named(text: &str) -> Outcome<(DepartmentId, Option<Origin>)> {
     match Origin::parse(text) {
-        Ok(origin) => Ok(origin.department),
-        Err(_) => Ok(DepartmentId::parse(text)?),
+        Ok(origin) => Ok((origin.department.clone(), Some(origin))),
+        Err(_) => Ok((DepartmentId::parse(text)?, None)),
     }
 }
 
 fn export(arguments: &LogExport, session: &Session, output: &mut Output) -> Outcome {
-    let department = department_of(&arguments.origin)?;
+    let (department, origin) = named(&arguments.origin)?;
     if std::fs::read_dir(&arguments.to).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Failure::invalid("error.folder-full").with("path", arguments.to.display()));
     }
     let connection = session.connect()?;
-    let log = connection.node.log(&department)?;
+    let log = match &origin {
+        Some(origin) => connection.node.log_of(origin)?,
+        None => connection.node.log(&department)?,
+    };
     let texts = output.texts;
     let progress = output.progress(texts.say("ui.fetching"));
     let unreadable = |why: String| Failure::unavailable("error.log-fetch").detail(why);
@@ -163,7 +167,7 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
             let proof = connection.node.proof(&event)?;
             let parsed = tally_schemas::proof::TlogProof::parse(&proof)?;
             let origin = Checkpoint::parse(&parsed.checkpoint.text)?.origin;
-            let entry = connection.node.entry(&origin.department, parsed.index)?;
+            let entry = connection.node.entry(&origin, parsed.index)?;
             (
                 event,
                 entry,
@@ -173,12 +177,15 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
             )
         }
     };
-    let proven = trust.prove(&event, &entry, &proof)?;
+    let proven = match &log {
+        Some((node, _)) => prove_from(node, &trust, &event, &entry, &proof)?,
+        None => trust.prove(&event, &entry, &proof)?,
+    };
     let header = &proven.entry.header;
     // Who signed is judged by the roster in the same log, which must be verified first; offline that log may not be at hand.
     let officers = match &log {
         Some((node, department)) => {
-            trust.learn_roster(department, &node.log(department)?)?;
+            trust.learn_roster(department, &node.standing_logs(department)?)?;
             let officers = trust.signers(&proven.entry)?;
             Some(
                 officers

@@ -4,6 +4,7 @@ mod act;
 pub mod arguments;
 pub mod draft;
 pub mod drafts;
+pub mod epoch;
 pub mod error;
 pub mod federation;
 pub mod governance;
@@ -111,6 +112,7 @@ fn dispatch(command: &Command, session: &Session, output: &mut Output) -> Result
         Command::Wait(arguments) => watch::wait(arguments, session, output),
         Command::Roster(arguments) => members::roster_command(arguments, session, output),
         Command::Governance(arguments) => governance::run(arguments, session, output),
+        Command::Epoch(arguments) => epoch::run(arguments, session, output),
         Command::Key(arguments) => key::run(arguments, session, output),
         Command::Federation(arguments) => federation::run(arguments, session, output),
         Command::Play(arguments) => play::run(arguments, session, output),

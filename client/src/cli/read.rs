@@ -10,6 +10,7 @@ use super::output::Output;
 use super::refer;
 use super::session::{Connection, Session};
 use super::submit::open_part;
+use super::submit::prove_from;
 use super::views::{self, local_time, member, plain, trail_rows};
 use crate::node::{NodeClient, NodeError};
 use crate::verify::read_event;
@@ -102,8 +103,8 @@ fn prove(id: &EventId, standing: Option<String>, connection: &Connection) -> Out
     let proof = node.proof(id)?;
     let parsed = TlogProof::parse(&proof)?;
     let origin = Checkpoint::parse(&parsed.checkpoint.text)?.origin;
-    let bytes = node.entry(&origin.department, parsed.index)?;
-    let proven = connection.trust.prove(id, &bytes, &proof)?;
+    let bytes = node.entry(&origin, parsed.index)?;
+    let proven = prove_from(node, &connection.trust, id, &bytes, &proof)?;
     let (_, event) = read_event(&proven.entry.payload)?;
     Ok(Proven {
         id: *id,

@@ -32,7 +32,7 @@ pub(super) fn event(node: &NodeClient, written: &str) -> Outcome<EventId> {
     }
     let unknown = || Failure::invalid("error.no-event-id").with("got", written);
     let (department, index) = place(written).ok_or_else(unknown)?;
-    let bytes = node.entry(&department, index)?;
+    let bytes = node.newest_entry(&department, index)?;
     let entry = Entry::parse(&bytes)?;
     let (note, _) = read_event(&entry.payload).map_err(|_| unknown())?;
     Ok(event_id(&note.text))

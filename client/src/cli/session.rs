@@ -211,7 +211,9 @@ impl Session {
         }
         if answer.data.registry > 0 {
             let registrar = trust.registry().genesis().registrar.clone();
-            trust.learn_governance(&node.log(&registrar)?)?;
+            for (log, end) in node.standing_logs(&registrar)? {
+                trust.learn_governance_until(&log, end)?;
+            }
         }
         // The clock of a trial is set by its scenario; everywhere else this machine's own clock counts.
         let now = if trust.registry().genesis().trial {

@@ -5,13 +5,15 @@ use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::session::{Connection, Session};
 use crate::draft::assemble::Part;
-use crate::node::NodeError;
+use crate::node::{NodeClient, NodeError};
+use crate::verify::{Proven, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tally_ledger::crypto::{commitment, event_id};
 use tally_schemas::api::{PartBody, SubmitAnswer, SubmitBody};
+use tally_schemas::entry::Entry;
 use tally_schemas::event::Event;
 use tally_schemas::event::personal::find_in_event;
 use tally_schemas::id::{EventId, Hash, Origin};
@@ -70,7 +72,13 @@ pub(super) fn submit(connection: &Connection, note: &Note, body: &SubmitBody) ->
     let event = event_id(&note.text);
     let origin = Origin::parse(&answer.origin)?;
     let entry = entry_of(connection, &origin, answer.index, &event)?;
-    let proven = connection.trust.prove(&event, &entry, answer.proof.as_bytes())?;
+    let proven = prove_from(
+        &connection.node,
+        &connection.trust,
+        &event,
+        &entry,
+        answer.proof.as_bytes(),
+    )?;
     Ok(Recorded {
         event,
         origin: proven.entry.header.origin.clone(),
@@ -78,11 +86,28 @@ pub(super) fn submit(connection: &Connection, note: &Note, body: &SubmitBody) ->
     })
 }
 
+/// Verifies a proof that a node gave; of a log of a later epoch it is asked for entry 0 too, which names the key.
+pub(super) fn prove_from(
+    node: &NodeClient,
+    trust: &Trust,
+    event: &EventId,
+    entry: &[u8],
+    proof: &[u8],
+) -> Outcome<Proven> {
+    let origin = Entry::parse(entry)?.header.origin;
+    let opening = if origin.epoch > 1 {
+        Some(node.entry(&origin, 0)?)
+    } else {
+        None
+    };
+    Ok(trust.prove_under(event, entry, proof, opening.as_deref())?)
+}
+
 /// Fetches the entry that a proof is about. An entry that was only just recorded may take a moment to be readable.
 fn entry_of(connection: &Connection, origin: &Origin, index: u64, event: &EventId) -> Outcome<Vec<u8>> {
     let end = Instant::now() + READABLE_WITHIN;
     loop {
-        match connection.node.entry(&origin.department, index) {
+        match connection.node.entry(origin, index) {
             Err(NodeError::Refused { status: 404, .. }) if Instant::now() < end => {
                 std::thread::sleep(ASK_EVERY);
             }

@@ -5,6 +5,7 @@ use super::error::{Failure, Outcome};
 use super::output::Output;
 use super::refer;
 use super::session::Session;
+use super::submit::prove_from;
 use crate::node::{NodeClient, NodeError};
 use crate::said;
 use serde_json::{Value, json};
@@ -78,8 +79,8 @@ pub(super) fn wait(arguments: &WaitArguments, session: &Session, output: &mut Ou
                     let parsed = tally_schemas::proof::TlogProof::parse(&proof)?;
                     let origin =
                         tally_schemas::checkpoint::Checkpoint::parse(&parsed.checkpoint.text)?.origin;
-                    let entry = node.entry(&origin.department, parsed.index)?;
-                    connection.trust.prove(&event, &entry, &proof)?;
+                    let entry = node.entry(&origin, parsed.index)?;
+                    prove_from(node, &connection.trust, &event, &entry, &proof)?;
                     break;
                 }
                 Err(NodeError::Refused {

@@ -93,6 +93,9 @@ pub enum Void {
     /// Governance outside the registrar's log.
     #[error("governance counts only in the registrar's log")]
     NotRegistrar,
+    /// An opening that is not entry 0 of the log that it opens.
+    #[error("an opening counts only as entry 0 of the log that it opens")]
+    NotOpening,
     /// A roster event that does not fit the roster.
     #[error("roster event does not fit: {0}")]
     Roster(String),
@@ -126,6 +129,7 @@ impl Void {
             Self::NoRight(_) => "no-right",
             Self::Governance(_) => "governance",
             Self::NotRegistrar => "not-registrar",
+            Self::NotOpening => "not-opening",
             Self::Roster(_) => "roster",
             Self::Noted(code, _) => code,
         }
@@ -160,6 +164,7 @@ const CODES: &[&str] = &[
     "no-right",
     "governance",
     "not-registrar",
+    "not-opening",
     "roster",
 ];
 

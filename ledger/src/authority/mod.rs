@@ -8,5 +8,5 @@ pub mod registry;
 pub mod roster;
 
 pub use check::{Void, check_signers};
-pub use registry::{GovernanceError, Registry, RegistryError};
+pub use registry::{GovernanceError, OpenedBy, Registry, RegistryError};
 pub use roster::{Roster, RosterFact, RosterHistory};

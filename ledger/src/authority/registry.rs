@@ -12,7 +12,7 @@ use tally_schemas::calendar::Calendar;
 use tally_schemas::entry::RegistryRef;
 use tally_schemas::genesis::{DepartmentRecord, Genesis, NodeRecord, Role};
 use tally_schemas::governance::{Change, Governance, Right};
-use tally_schemas::id::{DepartmentId, FederationId, Hash, NodeId, Origin};
+use tally_schemas::id::{DepartmentId, FederationId, Hash, NodeId, OfficerId, Origin};
 use tally_schemas::limits::{GENESIS_BYTES_MAX, GOVERNANCE_NOTE_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::profile::Profile;
@@ -100,6 +100,15 @@ pub enum GovernanceError {
         /// Why not.
         why: String,
     },
+}
+
+/// By whom an epoch was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// The administrator of the department alone: whoever can show more of the old log contests it.
+    Administrator,
+    /// A quorum of administrators: it holds on every node.
+    Quorum,
 }
 
 #[derive(Debug, Clone)]
@@ -244,7 +253,7 @@ impl Registry {
                 newest: newest.hash.short(),
             });
         }
-        self.check_quorum(&note)?;
+        self.check_quorum(&note, newest.version)?;
         let version = governance.version;
         for (place, change) in governance.changes.into_iter().enumerate() {
             let refused = |why: String| GovernanceError::Change {
@@ -318,8 +327,8 @@ impl Registry {
         Ok(())
     }
 
-    fn check_quorum(&self, note: &Note) -> Result<(), GovernanceError> {
-        let version = self.newest().version;
+    /// Checks that every line is by a living administrator of another department, and that enough signed, at a version.
+    fn check_quorum(&self, note: &Note, version: u64) -> Result<(), GovernanceError> {
         let mut signed = BTreeSet::new();
         for line in &note.lines {
             let refused = || GovernanceError::Signature {
@@ -330,7 +339,7 @@ impl Registry {
             let fits = keys.iter().any(|key| {
                 let right = Right::Administrator {
                     department: department.clone(),
-                    officer: match tally_schemas::id::OfficerId::parse(officer) {
+                    officer: match OfficerId::parse(officer) {
                         Ok(officer) => officer,
                         Err(_) => return false,
                     },
@@ -344,10 +353,10 @@ impl Registry {
                 return Err(refused());
             }
         }
-        let members = self.departments.keys().filter(|id| {
+        let members = self.departments(version).filter(|record| {
             self.stands(
                 &Right::Membership {
-                    department: (*id).clone(),
+                    department: record.id.clone(),
                 },
                 version,
             )
@@ -360,6 +369,43 @@ impl Registry {
             });
         }
         Ok(())
+    }
+
+    /// Says by whom an opening is good for entry 0 of the log that it opens, whose header names a version that is held.
+    ///
+    /// # Errors
+    /// Neither a quorum nor the administrator of the department signed, and why not.
+    pub fn opened_by(&self, note: &Note, origin: &Origin, version: u64) -> Result<OpenedBy, GovernanceError> {
+        let refused = match self.check_quorum(note, version) {
+            Ok(()) => return Ok(OpenedBy::Quorum),
+            Err(refused) => refused,
+        };
+        let [line] = note.lines.as_slice() else {
+            return Err(refused);
+        };
+        let Some((department, officer)) = self.split_name(&line.name) else {
+            return Err(refused);
+        };
+        let Ok(officer) = OfficerId::parse(officer) else {
+            return Err(refused);
+        };
+        let keys = self.administrator_keys(&department, officer.as_str());
+        let is_good = department == origin.department
+            && keys.iter().any(|key| {
+                let right = Right::Administrator {
+                    department: department.clone(),
+                    officer: officer.clone(),
+                    key: *key.public_key().as_bytes(),
+                };
+                self.holds(&right, origin, 0, version, version)
+                    && NoteKey::new(&line.name, &key.public_key())
+                        .is_ok_and(|key| key.verify_line(&note.text, line).is_ok())
+            });
+        if is_good {
+            Ok(OpenedBy::Administrator)
+        } else {
+            Err(refused)
+        }
     }
 
     /// Splits the key name `<federation id>/<department>/<officer>`.
@@ -384,7 +430,7 @@ impl Registry {
         self.genesis_hash
     }
 
-    /// Returns the origin of a department's log (epoch 1; later epochs come with their own governance).
+    /// Returns the origin of a department's first log; later epochs come with their openings.
     pub fn origin(&self, department: &DepartmentId) -> Origin {
         Origin {
             federation: self.federation.clone(),

@@ -266,7 +266,9 @@ impl Roster {
 /// One roster event that is effective in its own past, with the position it stands at and the right it rests on.
 #[derive(Debug, Clone)]
 pub struct RosterFact {
-    /// The position in the department's log.
+    /// The epoch of the department's log in which it stands.
+    pub epoch: u32,
+    /// The position in that log.
     pub index: u64,
     /// The registry version that its header names.
     pub version: u64,
@@ -281,12 +283,16 @@ pub struct RosterFact {
 }
 
 impl RosterFact {
-    fn stands(&self, version: u64, registry: &super::Registry, origin: &Origin) -> bool {
-        registry.holds(&self.right, origin, self.index, self.version, version)
+    fn stands(&self, version: u64, registry: &super::Registry, department: &DepartmentId) -> bool {
+        let origin = Origin {
+            epoch: self.epoch,
+            ..registry.origin(department)
+        };
+        registry.holds(&self.right, &origin, self.index, self.version, version)
     }
 }
 
-/// A department's roster with its whole history.
+/// A department's roster with its whole history, over the epochs of its log that stand.
 #[derive(Debug, Clone, Default)]
 pub struct RosterHistory {
     facts: Vec<RosterFact>,
@@ -309,7 +315,7 @@ impl RosterHistory {
         if self.records(&fact.id, fact.version, registry, department) {
             return Err(Void::Copy);
         }
-        let below = self.at(fact.index, fact.version, registry, department);
+        let below = self.at(fact.epoch, fact.index, fact.version, registry, department);
         Roster::clone(&below)
             .apply(fact.kind, &fact.event)
             .map_err(|error| Void::Roster(error.to_string()))?;
@@ -320,9 +326,10 @@ impl RosterHistory {
         Ok(())
     }
 
-    /// Returns the positions of its events, rising.
-    pub(crate) fn positions(&self) -> Vec<u64> {
-        self.facts.iter().map(|fact| fact.index).collect()
+    /// Returns the positions of its events in the log of an epoch, rising.
+    pub(crate) fn positions(&self, epoch: u32) -> Vec<u64> {
+        let facts = self.facts.iter().filter(|fact| fact.epoch == epoch);
+        facts.map(|fact| fact.index).collect()
     }
 
     /// Says whether an event was recorded before and counts, with takings known up to a version.
@@ -333,26 +340,27 @@ impl RosterHistory {
         registry: &super::Registry,
         department: &DepartmentId,
     ) -> bool {
-        let origin = registry.origin(department);
-        let counts = |fact: &RosterFact| fact.id == *id && fact.stands(version, registry, &origin);
+        let counts = |fact: &RosterFact| fact.id == *id && fact.stands(version, registry, department);
         self.facts.iter().any(counts)
     }
 
-    /// Returns the state below an index, with takings known up to a version.
+    /// Returns the state below an index in the log of an epoch, with takings known up to a version.
     pub fn at(
         &self,
+        epoch: u32,
         index: u64,
         version: u64,
         registry: &super::Registry,
         department: &DepartmentId,
     ) -> Arc<Roster> {
-        let below = self.facts.partition_point(|fact| fact.index < index);
+        let below = self
+            .facts
+            .partition_point(|fact| (fact.epoch, fact.index) < (epoch, index));
         // The kept states hold up to the first fact whose right was taken; from there on the facts are applied again.
-        let origin = registry.origin(department);
         let facts = self.facts.get(..below).unwrap_or(&[]);
         let standing = facts
             .iter()
-            .take_while(|fact| fact.stands(version, registry, &origin))
+            .take_while(|fact| fact.stands(version, registry, department))
             .count();
         let kept = standing.checked_sub(1).and_then(|place| self.after.get(place));
         let kept = kept.unwrap_or(&self.empty);
@@ -361,7 +369,7 @@ impl RosterHistory {
         }
         let mut roster = Roster::clone(kept);
         for fact in facts.iter().skip(standing) {
-            if fact.stands(version, registry, &origin) {
+            if fact.stands(version, registry, department) {
                 skip_unless_fits(&mut roster, fact);
             }
         }

@@ -226,7 +226,11 @@ impl<'a> Act<'a> {
             );
             return;
         };
-        let roster = self.asof.source.roster_at(&self.fact.by, self.fact.entry.index);
+        let roster = {
+            let entry = &self.fact.entry;
+            let source = self.asof.source;
+            source.roster_at(&self.fact.by, entry.origin.epoch, entry.index)
+        };
         let (Some(roster), Some(officer)) = (roster, self.fact.officers.get(line)) else {
             return;
         };

@@ -8,6 +8,7 @@ use super::state::{CaseState, Fact};
 use super::versions;
 use crate::authority::{Registry, Roster};
 use crate::rules::LayeredCalendar;
+use crate::world::SetAside;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_schemas::event::{CaseKind, Source as Origination};
@@ -44,8 +45,13 @@ pub trait Source {
     /// Returns when an addressed event of a case was sent, available and received.
     fn arrival(&self, case: &CaseId, event: &EventId) -> Option<Arrival>;
 
-    /// Returns the roster of a department below a position of its log; `u64::MAX` gives the newest.
-    fn roster_at(&self, department: &DepartmentId, index: u64) -> Option<Arc<Roster>>;
+    /// Returns the roster of a department below a position of its logs; the greatest epoch and index give the newest.
+    fn roster_at(&self, department: &DepartmentId, epoch: u32, index: u64) -> Option<Arc<Roster>>;
+
+    /// Returns the events of a case that stand beyond the end of their logs, as far as they are held; which those are is no state.
+    fn set_aside(&self, _case: &CaseId) -> Vec<SetAside> {
+        Vec::new()
+    }
 
     /// Returns the speakable number of a case.
     fn number(&self, case: &CaseState) -> Option<CaseNumber>;

@@ -67,7 +67,7 @@ pub struct Inbox {
 
 /// Returns the inbox of a department, or of one of its posts.
 pub fn of(department: &DepartmentId, post: Option<&PostId>, asof: &AsOf<'_>) -> Inbox {
-    let roster = asof.source.roster_at(department, u64::MAX);
+    let roster = asof.source.roster_at(department, u32::MAX, u64::MAX);
     let mut owed = Vec::new();
     let mut awaited = Vec::new();
     let mut risen = Vec::new();

@@ -7,6 +7,7 @@ use crate::cases::fold::{CaseEntry, CaseFold, Reversal};
 use crate::cases::law::{self, Mark};
 use crate::cases::source::AsOf;
 use crate::cases::state::Fact;
+use crate::world::SetAside;
 use std::collections::BTreeMap;
 use tally_schemas::event::Attachment;
 use tally_schemas::id::{CaseId, DepartmentId, EventId, OfficerId, PostId};
@@ -67,6 +68,8 @@ pub struct Trail {
     pub number: Option<CaseNumber>,
     /// Every entry, by log and position.
     pub entries: Vec<TrailEntry>,
+    /// What is held beyond the ends of logs: without any effect, and no state.
+    pub set_aside: Vec<SetAside>,
 }
 
 /// Returns the trail of a case.
@@ -124,13 +127,17 @@ pub fn of(case: &CaseFold, asof: &AsOf<'_>) -> Trail {
         case: case.id(),
         number: state.and_then(|state| asof.source.number(state)),
         entries,
+        set_aside: asof.source.set_aside(&case.id()),
     }
 }
 
 fn signers(entry: &CaseEntry, asof: &AsOf<'_>) -> Vec<TrailSigner> {
     let event = &entry.event;
     let day = asof.day_at(&event.department, entry.recorded);
-    let roster = asof.source.roster_at(&event.department, entry.entry.index);
+    let place = &entry.entry;
+    let roster = asof
+        .source
+        .roster_at(&event.department, place.origin.epoch, place.index);
     let signed = entry.signers.as_ref().ok();
     let lines = event.signers.iter().enumerate().map(|(line, signer)| {
         let officer = signed
@@ -179,8 +186,27 @@ impl Trail {
                 "foldOrder",
                 texts(self.in_fold_order().iter().map(|line| line.entry.entry.event)),
             ),
+            (
+                "setAside",
+                (!self.set_aside.is_empty())
+                    .then(|| list(&self.set_aside, set_aside))
+                    .flatten(),
+            ),
         ])
     }
+}
+
+/// Returns the form for programs of what was set aside.
+fn set_aside(line: &SetAside) -> Json {
+    object([
+        ("event", text(line.id)),
+        ("origin", text(&line.origin)),
+        ("index", count(line.index)),
+        ("kind", text(line.event.kind.as_str())),
+        ("by", text(&line.event.department)),
+        ("recorded", text(line.recorded)),
+        ("cause", text(&line.by)),
+    ])
 }
 
 impl TrailEntry {

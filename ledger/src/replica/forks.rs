@@ -176,13 +176,15 @@ impl Replica {
 
     /// Notes that another member names a head, or states a fork, that does not fit what is held here.
     pub(super) fn suspect(&mut self, origin: &str, is_stated: bool) {
-        let number = self
-            .world
-            .logs()
-            .find(|log| log.origin.to_string() == origin)
-            .and_then(|log| self.world.number(&log.origin.department));
+        let number = Origin::parse(origin)
+            .ok()
+            .and_then(|origin| self.known_log(&origin));
         let Some(number) = number else { return };
-        if self.is_stopped(number) {
+        let is_complete = self
+            .world
+            .log_at(number)
+            .is_some_and(crate::world::Log::is_complete);
+        if is_complete || self.is_stopped(number) {
             return;
         }
         let suspicion = self.suspicions.entry(number).or_default();
@@ -278,12 +280,12 @@ impl Replica {
             self.evidence.insert(number, evidence);
         }
         self.suspicions.remove(&number);
-        self.stop_log(number, &format!("two roots were signed for size {size}"));
         let [held, other] = roots;
         self.state_fork(&origin, size, held, other);
+        self.stop_forked_log(number, &format!("two roots were signed for size {size}"));
     }
 
     fn stop_forked(&mut self, number: LogNo, fork: &Fork) {
-        self.stop_log(number, &format!("two roots were signed for size {}", fork.size));
+        self.stop_forked_log(number, &format!("two roots were signed for size {}", fork.size));
     }
 }

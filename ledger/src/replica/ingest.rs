@@ -15,16 +15,26 @@ impl Replica {
     pub(super) fn receive(&mut self, frame: Frame) {
         let origin = frame.origin.clone();
         let Some(number) = self.known_log(&origin) else {
-            self.refuse_frame(&origin, "the log is not known here");
+            self.receive_opening(&frame);
             return;
         };
+        // What lies beyond the end of a log is surplus, unless a quorum counts more of it.
+        let is_endorsed = self.is_endorsed_beyond(number);
+        if !is_endorsed
+            && self
+                .world
+                .log_at(number)
+                .is_some_and(crate::world::Log::is_complete)
+        {
+            return;
+        }
         let Some(checkpoint) = self.check_checkpoint(number, &frame) else {
             return;
         };
-        if self.world.log_at(number).is_some_and(|log| log.stopped.is_some()) {
+        if !is_endorsed && self.world.log_at(number).is_some_and(|log| log.stopped.is_some()) {
             return;
         }
-        if self.forks(number, &checkpoint) {
+        if !is_endorsed && self.forks(number, &checkpoint) {
             return;
         }
         if frame.end() > checkpoint.head().size {
@@ -36,7 +46,7 @@ impl Replica {
             return;
         }
         let held = self.world.log_at(number).map_or(0, crate::world::Log::size);
-        if self.hosted.contains(&origin.department) {
+        if self.is_signed_here(number) {
             if checkpoint.head().size > held {
                 let shown = checkpoint.head().size;
                 self.alarm(Alarm::OwnLogAhead {
@@ -44,10 +54,10 @@ impl Replica {
                     held,
                     shown,
                 });
-                self.stop(format!(
-                    "a peer shows {shown} entries of {origin}, {held} are held here; \
-                     the log was restored from an old copy and must not be signed in this epoch again"
-                ));
+                let why = format!(
+                    "a peer shows {shown} entries of {origin}, {held} are held here: the log was restored from an old copy"
+                );
+                self.seal(number, why);
             }
             return;
         }
@@ -61,18 +71,15 @@ impl Replica {
         }
         self.extend(number, &frame, checkpoint);
         self.drain_ahead(number);
+        self.compare_with_endorsed(number);
         self.settle();
     }
 
     pub(super) fn known_log(&self, origin: &Origin) -> Option<LogNo> {
-        let number = self.world.number(&origin.department)?;
-        self.world
-            .log_at(number)
-            .filter(|log| *log.origin == *origin)
-            .map(|_| number)
+        self.world.number_of_log(origin)
     }
 
-    fn check_checkpoint(&mut self, number: LogNo, frame: &Frame) -> Option<VerifiedCheckpoint> {
+    pub(super) fn check_checkpoint(&mut self, number: LogNo, frame: &Frame) -> Option<VerifiedCheckpoint> {
         // Announcements and ranges repeat the checkpoint that is held: the same bytes need no second check.
         let held = self.checkpoints.get(&number);
         if let Some(held) = held.filter(|held| held.to_bytes() == frame.checkpoint) {
@@ -88,7 +95,7 @@ impl Replica {
         }
     }
 
-    fn extend(&mut self, number: LogNo, frame: &Frame, checkpoint: VerifiedCheckpoint) {
+    pub(super) fn extend(&mut self, number: LogNo, frame: &Frame, checkpoint: VerifiedCheckpoint) {
         let Some(log) = self.world.log_at(number) else {
             return;
         };
@@ -223,11 +230,15 @@ impl Replica {
     /// Takes entries that the own disk kept; their signatures are checked like any others.
     pub(super) fn read_back(&mut self, origin: &Origin, entries: &[Vec<u8>], checkpoint: &[u8]) {
         let Some(number) = self.known_log(origin) else {
+            if entries.is_empty() {
+                return;
+            }
             // A log of a department that was admitted later: its turn comes when the registrar's log is resolved.
             self.late
                 .entry(origin.clone())
                 .or_default()
                 .push((entries.to_vec(), checkpoint.to_vec()));
+            self.settle();
             return;
         };
         let mut needs = Vec::new();
@@ -266,7 +277,7 @@ impl Replica {
                         origin: origin.to_string(),
                         why: error.to_string(),
                     });
-                    if !self.hosted.contains(&origin.department) {
+                    if !self.is_signed_here(number) {
                         let start = self.world.log_at(number).map_or(0, crate::world::Log::size);
                         self.outputs.push(Output::Want {
                             origin: origin.clone(),
@@ -282,6 +293,7 @@ impl Replica {
 
     /// Takes what the disk kept of logs whose department was not yet admitted when it was read.
     pub(super) fn restore_late(&mut self) {
+        self.open_late();
         let known: Vec<Origin> = self
             .late
             .keys()
@@ -296,16 +308,28 @@ impl Replica {
     }
 
     pub(super) fn stop_log(&mut self, number: LogNo, why: &str) {
+        if self.note_stopped(number, why) && self.is_signed_here(number) {
+            self.stop(format!("an own log stopped: {why}"));
+        }
+    }
+
+    /// Stops a log that forked; an own one is never signed again in this epoch.
+    pub(super) fn stop_forked_log(&mut self, number: LogNo, why: &str) {
+        if self.note_stopped(number, why) && self.is_signed_here(number) {
+            self.seal(number, format!("the log forked: {why}"));
+        }
+    }
+
+    /// Stops ingest of a log; says whether it went on before.
+    fn note_stopped(&mut self, number: LogNo, why: &str) -> bool {
         let Some(origin) = self.world.stop_log(number, why) else {
-            return;
+            return false;
         };
         self.alarm(Alarm::LogStopped {
             origin: origin.to_string(),
             why: why.to_owned(),
         });
-        if self.hosted.contains(&origin.department) {
-            self.stop(format!("own log {origin} stopped: {why}"));
-        }
+        true
     }
 
     pub(super) fn refuse_frame(&mut self, origin: &Origin, why: &str) {

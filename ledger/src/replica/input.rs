@@ -48,6 +48,16 @@ pub enum Input {
         /// The newest checkpoint kept with them; empty when there is none.
         checkpoint: Vec<u8>,
     },
+    /// An entry 0 that opens an epoch, as the own disk kept it: handed in before anything of the logs is read back, so that nothing
+    /// beyond the end of a log is resolved on the way.
+    Opening(Vec<u8>),
+    /// An own log must not be signed in this epoch again: its signing lock is lost or older than what was signed.
+    Seal {
+        /// The log.
+        origin: Origin,
+        /// Why, for the operator.
+        why: String,
+    },
     /// Evidence that a log forked: a peer gave it, or the own disk kept it.
     Evidence {
         /// The file.
@@ -205,6 +215,25 @@ pub enum Alarm {
         /// Why it does not hold.
         why: String,
     },
+    /// An own log must not be signed in this epoch again.
+    LogSealed {
+        /// The log.
+        origin: String,
+        /// Why.
+        why: String,
+    },
+    /// The administrator of a department opened an epoch after a head below one that is held here: the new log is not held
+    /// until a quorum opens a later one.
+    EpochContested {
+        /// The log that was opened.
+        origin: String,
+        /// The log before it.
+        old: String,
+        /// How many of its entries the opening lets count.
+        named: u64,
+        /// How many it signed, as far as is known here.
+        shown: u64,
+    },
     /// The node serves no more writes.
     WritesStopped {
         /// Why.
@@ -246,6 +275,20 @@ pub enum Output {
     },
     /// Ask any peer for the evidence that a log forked.
     WantEvidence(Origin),
+    /// Never sign an own log in this epoch again, also after a restart: keep what is under its newest checkpoint like a log of
+    /// others, and the rest as evidence. [`Output::Rebuild`] follows.
+    Sealed {
+        /// The log.
+        origin: Origin,
+        /// Why.
+        why: String,
+    },
+    /// Set aside what the disk has of a log of others: it is of another branch than the one that stands, and is fetched again.
+    /// [`Output::Rebuild`] follows.
+    Refetch(Origin),
+    /// Make the replica anew from what the disk holds, as at a start without a snapshot: what was derived rests on entries that
+    /// are set aside by now. This one hands out nothing more.
+    Rebuild,
     /// The state of these cases may have changed.
     Changed(BTreeSet<CaseId>),
     /// Show the operator.

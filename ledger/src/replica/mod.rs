@@ -4,6 +4,7 @@
 //! `PersistFailed` the node serves no more writes. Signatures are verified outside (`Verify` out, `Verified` in), then
 //! the core checks that the key was the one in force at that index. `now` is an argument; nothing here reads a clock.
 
+mod epochs;
 mod forks;
 mod ingest;
 mod input;
@@ -11,6 +12,7 @@ mod refusal;
 mod statements;
 mod submit;
 
+pub use epochs::Contest;
 pub use input::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Ticket};
 pub use refusal::{Family, Refusal};
 
@@ -25,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
-use tally_schemas::id::{DepartmentId, EventId, Origin};
+use tally_schemas::id::{DepartmentId, EventId, Origin, TreeHead};
 use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, FRAME_BYTES_MAX};
 use tally_schemas::snapshot::SnapshotHead;
 use tally_schemas::statement::Statement;
@@ -105,6 +107,16 @@ pub struct Replica {
     in_flight: VecDeque<InFlight>,
     next_token: u64,
     late: BTreeMap<Origin, Vec<Kept>>,
+    /// Own logs that must not be signed any more, and why.
+    sealed: BTreeMap<Origin, String>,
+    /// Openings that are not held, since more of the log before is known here.
+    contested: BTreeMap<Origin, epochs::Contest>,
+    /// Heads that a quorum named: logs up to there are taken, whatever else was known of them.
+    endorsed: BTreeMap<Origin, TreeHead>,
+    /// Logs of which everything that is held came after a quorum had named a head of theirs.
+    fetched_again: BTreeSet<Origin>,
+    /// Whether everything is derived anew, so that nothing of this counts any more.
+    is_stale: bool,
     stated: BTreeMap<LogNo, Timestamp>,
     announced: Option<Timestamp>,
     failed: Option<String>,
@@ -152,8 +164,11 @@ impl Replica {
     /// # Errors
     /// Something cannot be written, or cannot be read any more.
     pub fn snapshot(&self) -> Result<Option<Snapshot>, RestoreError> {
-        let busy = !self.open.is_empty() || !self.in_flight.is_empty() || !self.late.is_empty();
-        if busy || self.failed.is_some() || !self.outputs.is_empty() {
+        let busy = !self.open.is_empty()
+            || !self.in_flight.is_empty()
+            || !self.late.is_empty()
+            || self.world.is_opening();
+        if busy || self.is_stale || self.failed.is_some() || !self.outputs.is_empty() {
             return Ok(None);
         }
         self.world.snapshot().map(Some)
@@ -183,6 +198,11 @@ impl Replica {
             in_flight: VecDeque::new(),
             next_token: 0,
             late: BTreeMap::new(),
+            sealed: BTreeMap::new(),
+            contested: BTreeMap::new(),
+            endorsed: BTreeMap::new(),
+            fetched_again: BTreeSet::new(),
+            is_stale: false,
             stated: BTreeMap::new(),
             announced: None,
             failed: None,
@@ -200,9 +220,14 @@ impl Replica {
         &self.hosted
     }
 
-    /// Returns the newest checkpoint held of a department's log.
+    /// Returns the newest checkpoint held of a department's newest log.
     pub fn checkpoint(&self, department: &DepartmentId) -> Option<&VerifiedCheckpoint> {
         self.checkpoints.get(&self.world.number(department)?)
+    }
+
+    /// Returns the newest checkpoint held of a log.
+    pub fn checkpoint_of(&self, origin: &Origin) -> Option<&VerifiedCheckpoint> {
+        self.checkpoints.get(&self.world.number_of_log(origin)?)
     }
 
     /// Says why the node serves no more writes, if it does not.
@@ -213,6 +238,10 @@ impl Replica {
     /// Handles inputs in order, and returns the outputs in order.
     pub fn handle(&mut self, now: Timestamp, inputs: Vec<Input>) -> Vec<Output> {
         for input in inputs {
+            if self.is_stale {
+                self.refuse_while_stale(&input);
+                continue;
+            }
             match input {
                 Input::Submit {
                     ticket,
@@ -234,6 +263,8 @@ impl Replica {
                     entries,
                     checkpoint,
                 } => self.read_back(&origin, &entries, &checkpoint),
+                Input::Opening(entry) => self.expect_opening(&entry),
+                Input::Seal { origin, why } => drop(self.sealed.insert(origin, why)),
                 Input::Evidence { bytes, is_kept } => self.take_evidence(&bytes, is_kept),
                 Input::Verified(results) => self.verified(now, &results),
                 Input::Persisted { token, checkpoint } => self.persisted(token, checkpoint.as_deref()),
@@ -254,8 +285,8 @@ impl Replica {
 
     /// Cuts a frame for a range of a log that is held here, from entries that the caller read from its store.
     pub fn frame(&self, origin: &Origin, start: u64, entries: Vec<Vec<u8>>) -> Option<Frame> {
-        let number = self.world.number(&origin.department)?;
-        let log = self.world.log_at(number).filter(|log| *log.origin == *origin)?;
+        let number = self.world.number_of_log(origin)?;
+        let log = self.world.log_at(number)?;
         let checkpoint = self.checkpoints.get(&number)?;
         let size = checkpoint.head().size;
         let end = start
@@ -383,6 +414,9 @@ impl Replica {
 
     /// Resolves what can be resolved, asks for the checks that are needed, and reports what changed.
     fn settle(&mut self) {
+        if self.is_stale {
+            return;
+        }
         let needs = self.world.resolve();
         self.ask(needs);
         if !self.late.is_empty() {

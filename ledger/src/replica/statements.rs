@@ -23,7 +23,7 @@ impl Replica {
             let Some(number) = self.world.number(department) else {
                 continue;
             };
-            if self.world.waits_for(number).is_some() {
+            if !self.is_signed_here(number) || self.world.waits_for(number).is_some() {
                 continue;
             }
             self.state_arrivals(now, number, department);
@@ -68,11 +68,7 @@ impl Replica {
         let covered = self.world.foreign(number, own.size());
         self.world
             .logs()
-            .filter_map(|log| {
-                self.world
-                    .number(&log.origin.department)
-                    .map(|other| (other, log))
-            })
+            .filter_map(|log| self.world.number_of_log(&log.origin).map(|other| (other, log)))
             .filter(|(other, log)| {
                 let reached = if by_acts { log.acts_upto() } else { log.cursor() };
                 *other != number && reached > covered.size(*other)
@@ -148,6 +144,9 @@ impl Replica {
             return;
         }
         for (number, statement) in std::mem::take(&mut self.unstated) {
+            if !self.is_signed_here(number) {
+                continue;
+            }
             if self.world.waits_for(number).is_some() {
                 self.unstated.push((number, statement));
                 continue;

@@ -13,6 +13,7 @@ use crate::crypto::{event_id, sha256};
 use crate::world::{HoldError, Payload, Standing};
 use std::sync::Arc;
 use tally_schemas::entry::{Entry, EntryHeader};
+use tally_schemas::epoch::EPOCH_MAGIC;
 use tally_schemas::event::{CaseKind, Event, EventKind, Kind, Source};
 use tally_schemas::governance::{GOVERNANCE_MAGIC, Governance};
 use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NamedHead, OfficerId, Origin, TreeHead};
@@ -34,6 +35,13 @@ pub(super) struct Submission {
     bad_line: Option<usize>,
 }
 
+impl Submission {
+    /// Returns who waits for it.
+    pub(super) fn into_tickets(self) -> Vec<Ticket> {
+        self.tickets
+    }
+}
+
 impl Replica {
     pub(super) fn submit(&mut self, now: Timestamp, ticket: Ticket, bytes: &[u8], personal: Option<&str>) {
         if let Err(refusal) = self.try_submit(now, ticket, bytes, personal) {
@@ -41,7 +49,7 @@ impl Replica {
         }
     }
 
-    fn reply(&mut self, ticket: Ticket, result: Result<Recorded, Refusal>) {
+    pub(super) fn reply(&mut self, ticket: Ticket, result: Result<Recorded, Refusal>) {
         self.outputs.push(Output::Reply {
             ticket,
             result: result.map_err(Box::new),
@@ -58,6 +66,9 @@ impl Replica {
         self.check_running()?;
         let invalid = |error: tally_schemas::FormatError| Refusal::invalid("form", error.to_string());
         let note = Note::parse(bytes, EVENT_NOTE_BYTES_MAX).map_err(invalid)?;
+        if note.text.starts_with(EPOCH_MAGIC) {
+            return self.submit_opening(now, ticket, &note, bytes);
+        }
         if note.text.starts_with(GOVERNANCE_MAGIC) {
             return self.submit_governance(now, ticket, &note, bytes);
         }
@@ -189,6 +200,12 @@ impl Replica {
                 format!("{department} is no department of this federation"),
             )
         })?;
+        if let Some(why) = self.sealed_newest(department) {
+            let what = format!(
+                "the log of {department} must not be signed in this epoch again: {why}; its administrator opens the next epoch"
+            );
+            return Err(Refusal::unavailable("log-sealed", what));
+        }
         match self.world.waits_for(number) {
             Some(why) => Err(Refusal::unavailable(
                 "own-log-waits",
@@ -205,15 +222,13 @@ impl Replica {
         number: LogNo,
         id: &EventId,
     ) -> Option<Result<(), Refusal>> {
-        let places: Vec<u64> = self
-            .world
-            .places(id)
-            .into_iter()
-            .filter(|(log, _)| *log == number)
-            .map(|(_, index)| index)
-            .collect();
-        let counts = |index: &u64| self.stands(number, *index, id);
-        let index = places.into_iter().find(counts)?;
+        let department = self.world.log_at(number)?.origin.department.clone();
+        let is_own = |log: LogNo| {
+            let log = self.world.log_at(log);
+            log.is_some_and(|log| log.origin.department == department)
+        };
+        let mut places = self.world.places(id).into_iter();
+        let (number, index) = places.find(|(log, index)| is_own(*log) && self.stands(*log, *index, id))?;
         let covered = self
             .checkpoints
             .get(&number)
@@ -268,9 +283,13 @@ impl Replica {
             .log(department)
             .ok_or_else(|| Refusal::from(Void::NoCase))?;
         let registry = self.world.registry();
-        let roster = log
-            .roster
-            .at(header.index, header.registry.version, registry, department);
+        let roster = log.roster.at(
+            header.origin.epoch,
+            header.index,
+            header.registry.version,
+            registry,
+            department,
+        );
         check_signers(event, note, header, &roster, registry).map_err(Refusal::from)
     }
 
@@ -547,9 +566,8 @@ impl Replica {
             .heads
             .iter()
             .chain(stated)
-            .map(|head| &head.origin.department)
-            .chain([registrar])
-            .filter_map(|department| self.world.number(department))
+            .filter_map(|head| self.world.number_of_log(&head.origin))
+            .chain(self.world.number(registrar))
             .collect()
     }
 
@@ -574,7 +592,13 @@ impl Replica {
     }
 
     /// Notes who waits for an entry of an open batch.
-    fn owe(&mut self, log: LogNo, index: u64, id: EventId, tickets: impl IntoIterator<Item = Ticket>) {
+    pub(super) fn owe(
+        &mut self,
+        log: LogNo,
+        index: u64,
+        id: EventId,
+        tickets: impl IntoIterator<Item = Ticket>,
+    ) {
         let open = self
             .open
             .iter_mut()

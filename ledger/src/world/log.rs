@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_schemas::FormatError;
 use tally_schemas::entry::{Entry, EntryHeader, PayloadKind};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::id::{EventId, Hash, OfficerId, Origin};
-use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
+use tally_schemas::limits::{EPOCH_NOTE_BYTES_MAX, EVENT_NOTE_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::statement::Statement;
 use tally_schemas::time::Timestamp;
@@ -120,6 +121,8 @@ pub enum Payload {
     Statement(Statement),
     /// A governance note, verbatim.
     Governance(String),
+    /// The opening of an epoch.
+    Opening(Arc<Opening>),
     /// Something that is not of its format, with the reason.
     Bad(String),
 }
@@ -131,6 +134,7 @@ impl Payload {
             PayloadKind::Event => parse_event(payload),
             PayloadKind::Statement => Statement::parse_text(payload).map(Self::Statement),
             PayloadKind::Governance => Ok(Self::Governance(payload.to_owned())),
+            PayloadKind::Epoch => parse_opening(payload).map(|(opening, _)| Self::Opening(Arc::new(opening))),
             PayloadKind::Unknown => Err(FormatError::malformed(
                 "payload",
                 "its first line is of no known format",
@@ -143,6 +147,12 @@ impl Payload {
     pub fn is_act(&self) -> bool {
         !matches!(self, Self::Statement(_))
     }
+}
+
+/// Reads the payload of an entry 0 that opens an epoch.
+pub(crate) fn parse_opening(payload: &str) -> Result<(Opening, Note), FormatError> {
+    let note = Note::parse(payload.as_bytes(), EPOCH_NOTE_BYTES_MAX)?;
+    Ok((Opening::parse_text(&note.text)?, note))
 }
 
 fn parse_event(payload: &str) -> Result<Payload, FormatError> {
@@ -224,6 +234,19 @@ impl End {
     }
 }
 
+/// What a log of a later epoch continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Continues {
+    /// The log before it.
+    pub old: LogNo,
+    /// How many entries of that log count.
+    pub size: u64,
+    /// The leaf hash of the last of them; of the genesis when there is none.
+    pub prev: Hash,
+    /// The id of the opening: the hash of its text.
+    pub opening: EventId,
+}
+
 /// A log as held here.
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -244,6 +267,10 @@ pub struct Log {
     pub roster: RosterHistory,
     /// Keys that roster events held here name, for checking signatures ahead of resolution.
     pub keys_seen: BTreeMap<OfficerId, Vec<VerifyingKey>>,
+    /// What it continues, if it is of a later epoch.
+    pub continues: Option<Continues>,
+    /// How many of its entries count, once a later epoch was opened; the rest is set aside.
+    pub end: Option<u64>,
     /// Why ingest of the log stopped, if it did.
     pub stopped: Option<String>,
     /// After all that is held.
@@ -266,6 +293,8 @@ impl Log {
             waiting: std::collections::VecDeque::new(),
             roster: RosterHistory::default(),
             keys_seen: BTreeMap::new(),
+            continues: None,
+            end: None,
             stopped: None,
             held: End::default(),
             settled: End::default(),
@@ -289,7 +318,18 @@ impl Log {
 
     /// Returns the leaf hash that the next entry must name as `prev`.
     pub fn next_prev(&self, genesis: &Hash) -> Hash {
-        self.held.last.map_or(*genesis, |(leaf, ..)| leaf)
+        let first = self.continues.map_or(*genesis, |continues| continues.prev);
+        self.held.last.map_or(first, |(leaf, ..)| leaf)
+    }
+
+    /// Says whether an entry is set aside: it lies beyond the end of the log.
+    pub fn is_set_aside(&self, index: u64) -> bool {
+        self.end.is_some_and(|end| index >= end)
+    }
+
+    /// Says whether all that counts of the log is held, and no more will be.
+    pub fn is_complete(&self) -> bool {
+        self.end.is_some_and(|end| self.size() >= end)
     }
 
     /// Returns the recorded time of the last entry.

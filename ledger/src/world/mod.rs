@@ -6,6 +6,7 @@
 //! What was touched since the last snapshot is in memory; everything else is a row in the archive (`snapshot.rs`), and a case is
 //! folded again from its entries when somebody asks for it.
 
+mod epochs;
 mod kept;
 pub mod log;
 mod resolve;
@@ -14,7 +15,9 @@ mod snapshot;
 mod source;
 mod tree;
 
-pub use log::{HoldError, Log, Payload, Resolved};
+pub(crate) use epochs::read_opening;
+pub use epochs::{OpeningError, Reach, SetAside, verify_opening};
+pub use log::{Continues, HoldError, Log, Payload, Resolved};
 pub use resolve::{Need, Step};
 pub use snapshot::{RestoreError, Snapshot};
 pub use tree::HeldTree;
@@ -26,6 +29,7 @@ use crate::authority::{Registry, RegistryError, Roster, Void};
 use crate::cases::fold::{CaseEntry, LogNo, Vector};
 use crate::cases::source::{Arrival, Calendars};
 use crate::cases::{Brief, CaseFold, EntryRef};
+use crate::checkpoint::LogKey;
 use crate::crypto::leaf_hash;
 use crate::projection::digest::{self, BucketDigest, Buckets, CaseDigest};
 use crate::projection::numbers::Running;
@@ -51,6 +55,8 @@ pub enum Standing {
     Statement,
     /// An effective governance note: the version it made.
     Governance(u64),
+    /// The opening of the log, as its entry 0.
+    Opening,
     /// An event of a kind or case that this software does not know; kept, relayed, shown, never guessed.
     NotUnderstood(Option<CaseId>),
     /// Without effect, with the reason.
@@ -92,7 +98,11 @@ pub struct World {
     /// The effective governance notes, in order.
     governance: Vec<String>,
     logs: Vec<Log>,
+    /// The newest log of each department.
     numbers: BTreeMap<DepartmentId, LogNo>,
+    by_origin: BTreeMap<Origin, LogNo>,
+    /// What each log of a later epoch continues, and how much of that counts: held, or kept by the own disk.
+    openings: BTreeMap<Origin, (Origin, u64)>,
     kept: Arc<Kept>,
     /// The cases that were touched lately; every other one is in the archive.
     cases: BTreeMap<CaseId, Case>,
@@ -133,6 +143,8 @@ impl World {
             governance: Vec::new(),
             logs: Vec::new(),
             numbers: BTreeMap::new(),
+            by_origin: BTreeMap::new(),
+            openings: BTreeMap::new(),
             kept: Arc::new(Kept::new(archive)),
             cases: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -164,12 +176,20 @@ impl World {
                 continue;
             }
             if let Some(key) = self.registry.log_key(&department).cloned() {
-                let number = log::log_no(self.logs.len());
                 let origin = self.registry.origin(&department);
-                self.logs.push(Log::new(origin, key, &self.kept));
-                self.numbers.insert(department, number);
+                self.add_log(origin, key);
             }
         }
+    }
+
+    fn add_log(&mut self, origin: Origin, key: LogKey) -> LogNo {
+        let number = log::log_no(self.logs.len());
+        let mut log = Log::new(origin.clone(), key, &self.kept);
+        log.end = self.end_of(&origin);
+        self.logs.push(log);
+        self.numbers.insert(origin.department.clone(), number);
+        self.by_origin.insert(origin, number);
+        number
     }
 
     /// Says what of the archive could not be read, if anything: from then on nothing that is derived here counts.
@@ -182,12 +202,17 @@ impl World {
         &self.registry
     }
 
-    /// Returns the number of a department's log.
+    /// Returns the number of a department's newest log.
     pub fn number(&self, department: &DepartmentId) -> Option<LogNo> {
         self.numbers.get(department).copied()
     }
 
-    /// Returns the log of a department.
+    /// Returns the number of a log.
+    pub fn number_of_log(&self, origin: &Origin) -> Option<LogNo> {
+        self.by_origin.get(origin).copied()
+    }
+
+    /// Returns the newest log of a department.
     pub fn log(&self, department: &DepartmentId) -> Option<&Log> {
         self.number(department).and_then(|number| self.log_at(number))
     }
@@ -212,9 +237,9 @@ impl World {
         Some(Origin::clone(&log.origin))
     }
 
-    /// Returns every log, by department.
+    /// Returns every log, by department and epoch.
     pub fn logs(&self) -> impl Iterator<Item = &Log> {
-        self.numbers.values().filter_map(|number| self.log_at(*number))
+        self.by_origin.values().filter_map(|number| self.log_at(*number))
     }
 
     /// Returns what is kept of a resolved entry.
@@ -255,7 +280,17 @@ impl World {
 
     /// Returns what lies below the end of a log's first `size` entries in other logs.
     pub(crate) fn foreign(&self, number: LogNo, size: u64) -> Arc<Vector> {
-        let last = size.checked_sub(1).and_then(|last| self.resolved(number, last));
+        let Some(last) = size.checked_sub(1) else {
+            // Under entry 0 of a later epoch lies everything that counts of the log before.
+            let continues = self.log_at(number).and_then(|log| log.continues);
+            let before = continues.map(|before| (before, self.foreign(before.old, before.size)));
+            return before.map_or_else(Arc::default, |(before, foreign)| {
+                let mut vector = Arc::unwrap_or_clone(foreign);
+                vector.raise(before.old, before.size);
+                Arc::new(vector)
+            });
+        };
+        let last = self.resolved(number, last);
         last.map(|entry| entry.foreign).unwrap_or_default()
     }
 
@@ -483,7 +518,7 @@ impl World {
 
     /// Returns the speakable number of the opening entry of a case.
     fn number_of(&self, case: &CaseId, kind: CaseKind, opening: &EntryRef) -> Option<CaseNumber> {
-        let log = self.number(&opening.origin.department)?;
+        let log = self.number_of_log(&opening.origin)?;
         let number = self.with_case(case, |case| {
             let mut places = case.places.iter();
             places
@@ -565,9 +600,12 @@ impl World {
 
     /// Returns the newest roster of a department.
     pub fn roster(&self, department: &DepartmentId) -> Option<Arc<Roster>> {
-        let log = self.log(department)?;
+        let log = self.log_begun(department)?;
         let version = self.registry.newest().version;
-        Some(log.roster.at(u64::MAX, version, &self.registry, department))
+        let roster = log
+            .roster
+            .at(u32::MAX, u64::MAX, version, &self.registry, department);
+        Some(roster)
     }
 
     /// Returns the head of a log at its resolved prefix.

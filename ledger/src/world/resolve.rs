@@ -2,7 +2,7 @@
 
 use super::log::{HoldError, LineResult, Payload, Resolved, Waiting};
 use super::row::Place;
-use super::{Log, Standing, World, WorldAlarm};
+use super::{Log, Reach, Standing, World, WorldAlarm};
 use crate::authority::check::LineKey;
 use crate::authority::check::administrator_right;
 use crate::authority::{RosterFact, Void, check_signers};
@@ -151,7 +151,7 @@ impl World {
 
     /// Resolves all that can be resolved; returns the signatures that must be checked before more can.
     pub fn resolve(&mut self) -> Vec<Need> {
-        let numbers: Vec<LogNo> = self.numbers.values().copied().collect();
+        let numbers: Vec<LogNo> = self.by_origin.values().copied().collect();
         let mut needs: Vec<Need> = Vec::new();
         loop {
             let mut moved = false;
@@ -187,43 +187,60 @@ impl World {
         let newest = self.registry.newest().version;
         let registrar = self.number(&self.registry.genesis().registrar);
         let mut wanted = BTreeSet::new();
-        for waiting in self.logs.iter().filter_map(|log| log.waiting.front()) {
+        let next = |log: &'_ &Log| !log.is_set_aside(log.cursor());
+        let waiting = self.logs.iter().filter(next);
+        for waiting in waiting.filter_map(|log| log.waiting.front()) {
             if waiting.header.registry.version > newest {
                 wanted.extend(registrar);
             }
             for head in named_heads(waiting) {
-                let other = self.number(&head.origin.department);
-                wanted.extend(other.filter(|other| {
-                    self.log_at(*other)
-                        .is_some_and(|log| *log.origin == head.origin && log.size() < head.head.size)
-                }));
+                if let Reach::Entries { log, size, .. } = self.reach(head)
+                    && self.log_at(log).is_some_and(|log| log.size() < size)
+                {
+                    wanted.insert(log);
+                }
             }
         }
         wanted
     }
 
     fn obstacle(&self, number: LogNo, waiting: &Waiting) -> Option<String> {
+        let own = self.log_at(number)?;
+        if own.is_set_aside(waiting.header.index) {
+            return Some(format!(
+                "the log ended at {}; what lies beyond is set aside",
+                own.end.unwrap_or_default()
+            ));
+        }
+        if let Some(before) = own.continues.filter(|_| waiting.header.index == 0) {
+            let old = self.log_at(before.old)?;
+            if old.cursor() < before.size {
+                return Some(format!(
+                    "{} is resolved to {}, needed {}",
+                    old.origin,
+                    old.cursor(),
+                    before.size
+                ));
+            }
+        }
         let named = waiting.header.registry;
         if named.version > self.registry.newest().version {
             return Some(format!("registry version {} is not held", named.version));
         }
         for head in named_heads(waiting) {
-            let Some(other) = self
-                .number(&head.origin.department)
-                .filter(|other| *other != number)
-            else {
-                return Some(format!("log {} is not known", head.origin));
+            let (other, size) = match self.reach(head) {
+                Reach::Nothing => continue,
+                Reach::Entries { log, size, .. } if log != number => (log, size),
+                Reach::Entries { .. } | Reach::Unknown => {
+                    return Some(format!("log {} is not known", head.origin));
+                }
             };
             let log = self.log_at(other)?;
-            if *log.origin != head.origin {
-                return Some(format!("log {} is not known", head.origin));
-            }
-            if log.cursor() < head.head.size {
+            if log.cursor() < size {
                 return Some(format!(
-                    "{} is resolved to {}, needed {}",
+                    "{} is resolved to {}, needed {size}",
                     head.origin,
                     log.cursor(),
-                    head.head.size
                 ));
             }
         }
@@ -249,6 +266,9 @@ impl World {
         let Some(waiting) = self.log_mut(number).and_then(|log| log.waiting.pop_front()) else {
             return Step::Empty;
         };
+        if index == 0 {
+            self.take_over(number);
+        }
         let before = self.foreign(number, index);
         let foreign = self.advance_vector(number, index, &waiting, &before);
         let standing = self.stand(number, &waiting, &foreign, signed);
@@ -288,6 +308,17 @@ impl World {
         }
         self.note_received(number, &waiting, &before, &foreign, recorded);
         Step::Resolved
+    }
+
+    /// Lets the roster of a department go on in the log of its next epoch.
+    pub(super) fn take_over(&mut self, number: LogNo) {
+        let continues = self.log_at(number).and_then(|log| log.continues);
+        let before = continues.and_then(|continues| self.log_at(continues.old));
+        if let Some(roster) = before.map(|before| before.roster.clone())
+            && let Some(log) = self.log_mut(number)
+        {
+            log.roster = roster;
+        }
     }
 
     /// Returns who signed, or why it is void; or the checks that are still needed.
@@ -356,9 +387,13 @@ impl World {
             return Err(Void::RegistryHash(named.version));
         }
         let department = &log.origin.department;
-        let roster = log
-            .roster
-            .at(header.index, named.version, &self.registry, department);
+        let roster = log.roster.at(
+            header.origin.epoch,
+            header.index,
+            named.version,
+            &self.registry,
+            department,
+        );
         check_signers(event, note, header, &roster, &self.registry)
     }
 
@@ -388,13 +423,20 @@ impl World {
     ) -> Arc<Vector> {
         let mut vector = before.clone();
         for head in named_heads(waiting) {
-            let Some(other) = self.number(&head.origin.department) else {
+            let Reach::Entries {
+                log: other,
+                size,
+                is_cut,
+            } = self.reach(head)
+            else {
                 continue;
             };
             let Some(log) = self.log_at(other) else { continue };
+            // Beyond the end of a log nothing is known to everybody: its end stands for whatever was named there.
             let held = match log.tree.size() {
-                size if size == head.head.size => Some(log.tree.head()),
-                _ => log.tree.head_at(head.head.size).ok(),
+                _ if is_cut => Some(head.head),
+                held if held == size => Some(log.tree.head()),
+                _ => log.tree.head_at(size).ok(),
             };
             if held != Some(head.head) {
                 self.alarms.push(WorldAlarm::ForeignRoot {
@@ -405,13 +447,13 @@ impl World {
                 });
                 continue;
             }
-            let below = self.foreign(other, head.head.size);
-            if other == number || (vector.size(other) >= head.head.size && vector.covers(&below)) {
+            let below = self.foreign(other, size);
+            if other == number || (vector.size(other) >= size && vector.covers(&below)) {
                 continue;
             }
             let vector = Arc::make_mut(&mut vector);
             vector.merge(&below);
-            vector.raise(other, head.head.size);
+            vector.raise(other, size);
         }
         vector
     }
@@ -434,6 +476,13 @@ impl World {
                 Standing::Statement
             }
             Payload::Governance(text) => self.stand_governance(number, text, foreign),
+            Payload::Opening(opening) => {
+                if header.index == 0 && opening.origin == header.origin {
+                    Standing::Opening
+                } else {
+                    Standing::Void(Void::NotOpening)
+                }
+            }
             Payload::Event { id, event, .. } => {
                 let (signers, bad_line) = match signed {
                     Some(signed) => (signed.signers, signed.bad_line),
@@ -571,6 +620,7 @@ impl World {
             .map(|key| administrator_right(&department, officer, key))
             .ok_or_else(|| Void::NoKey(officer.to_string()))?;
         let fact = RosterFact {
+            epoch: header.origin.epoch,
             index: header.index,
             version: header.registry.version,
             id,
@@ -586,8 +636,9 @@ impl World {
     }
 
     fn stand_governance(&mut self, number: LogNo, text: &str, foreign: &Vector) -> Standing {
-        let registrar = self.registry.genesis().registrar.clone();
-        if self.number(&registrar) != Some(number) {
+        let registrar = &self.registry.genesis().registrar;
+        let is_registrar = |log: &Log| log.origin.department == *registrar;
+        if !self.log_at(number).is_some_and(is_registrar) {
             return Standing::Void(Void::NotRegistrar);
         }
         if let Err(why) = self.takings_reach(
@@ -625,13 +676,14 @@ impl World {
             let Change::RightTaken { at, .. } = change else {
                 continue;
             };
-            let Some(number) = self.number(&at.origin.department) else {
+            let number = self.number_of_log(&at.origin);
+            let known = number.map(|number| match number == own.0 {
+                true => (number, own.1),
+                false => (number, foreign.size(number)),
+            });
+            // A log of a later epoch is known to everybody only if it lies in the past of the note.
+            let Some((_, known)) = known.filter(|(_, known)| at.origin.epoch == 1 || *known > 0) else {
                 return Err(format!("log {} is not known", at.origin));
-            };
-            let known = if number == own.0 {
-                own.1
-            } else {
-                foreign.size(number)
             };
             if at.head.size < known {
                 return Err(format!(
@@ -650,18 +702,21 @@ impl World {
             let Change::RightTaken { at, .. } = change else {
                 continue;
             };
-            let Some(number) = self.number(&at.origin.department) else {
-                continue;
-            };
-            let (from, to) = match self.log_at(number) {
-                Some(log) if log.origin.epoch == at.origin.epoch => (at.head.size, log.cursor()),
-                Some(log) if log.origin.epoch > at.origin.epoch => (0, log.cursor()),
-                _ => continue,
-            };
-            for index in from..to {
-                if let Some(Standing::InCase(case)) = self.resolved(number, index).map(|entry| entry.standing)
-                {
-                    affected.insert(case);
+            for (origin, number) in &self.by_origin {
+                if origin.department != at.origin.department || origin.epoch < at.origin.epoch {
+                    continue;
+                }
+                let to = self.log_at(*number).map_or(0, Log::cursor);
+                let from = if origin.epoch == at.origin.epoch {
+                    at.head.size
+                } else {
+                    0
+                };
+                for index in from..to {
+                    let standing = self.resolved(*number, index).map(|entry| entry.standing);
+                    if let Some(Standing::InCase(case)) = standing {
+                        affected.insert(case);
+                    }
                 }
             }
         }

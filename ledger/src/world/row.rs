@@ -181,6 +181,7 @@ pub(super) fn chunk_to(entries: &[Resolved]) -> Result<Vec<u8>, FormatError> {
                 Standing::Statement => StandingState::Statement,
                 Standing::Governance(version) => StandingState::Governance(*version),
                 Standing::NotUnderstood(case) => StandingState::NotUnderstood(case.map(|case| case.0)),
+                Standing::Opening => StandingState::Opening,
                 Standing::Void(void) => StandingState::Void(void.code().to_owned(), void.to_string()),
             },
             raised,
@@ -212,6 +213,7 @@ pub(super) fn chunk_from(row: ChunkRow) -> Result<Vec<Resolved>, ArchiveError> {
             StandingState::Statement => Standing::Statement,
             StandingState::Governance(version) => Standing::Governance(version),
             StandingState::NotUnderstood(case) => Standing::NotUnderstood(case.map(EventId)),
+            StandingState::Opening => Standing::Opening,
             StandingState::Void(code, why) => Standing::Void(
                 Void::noted(&code, why).ok_or_else(|| bad(format!("the code {code} is not known")))?,
             ),

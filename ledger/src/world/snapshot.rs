@@ -3,6 +3,7 @@
 //! A world made from a snapshot and the entries after it is the same state as one made from all entries (I5). What a snapshot claims is
 //! compared with the logs by whoever holds them; here the roots must follow from the hashes that come with it.
 
+use super::epochs::read_opening;
 use super::kept::Kept;
 use super::log::{End, Log};
 use super::row::{Case, arrival_from, arrival_to, chunk_from, chunk_to, hashes};
@@ -11,6 +12,8 @@ use super::{Payload, World, id_in};
 use crate::archive::{Archive, ArchiveError};
 use crate::authority::{GovernanceError, RegistryError};
 use crate::cases::Brief;
+use crate::checkpoint::LogKey;
+use crate::crypto::PublicKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_schemas::FormatError;
@@ -174,7 +177,8 @@ impl World {
     /// Lets go of what a snapshot keeps: it is in the archive now. Says whether it did; it does not when something came since.
     pub(crate) fn let_go(&mut self, snapshot: &Snapshot) -> bool {
         let logs = &snapshot.head.logs;
-        let same = logs.len() == self.logs.len()
+        let same = !self.is_opening()
+            && logs.len() == self.logs.len()
             && logs
                 .iter()
                 .zip(&self.logs)
@@ -238,28 +242,20 @@ impl World {
         for note in &head.governance {
             world.registry.extend(note)?;
             world.governance.push(note.clone());
-            world.open_logs();
         }
-        let count = head.logs.len().max(world.logs.len());
-        for place in 0..count {
-            let kept = head.logs.get(place).map_or("none", |log| log.origin.as_str());
-            let known = world.logs.get(place).map(|log| log.origin.to_string());
-            if known.as_deref() != Some(kept) {
-                return Err(RestoreError::Log {
-                    place,
-                    got: kept.to_owned(),
-                    expected: known.unwrap_or_else(|| "none".to_owned()),
-                });
-            }
-        }
+        world.restore_logs(head)?;
         let shared = world.kept.clone();
         for (number, state) in (0..).zip(&head.logs) {
             let run = world.read_tail(number, state)?;
             if let Some(log) = world.log_mut(number) {
                 restore_log(log, &shared, state, run)?;
             }
+            if let Some(log) = world.log_at(number).filter(|log| log.continues.is_some()) {
+                world.archived_entry(log, 0)?;
+            }
         }
         for (number, state) in (0..).zip(&head.logs) {
+            world.take_over(number);
             for index in &state.roster {
                 world.restore_roster(number, *index)?;
             }
@@ -287,6 +283,54 @@ impl World {
             Some(why) => Err(ArchiveError::new("the archive", why).into()),
             None => Ok(world),
         }
+    }
+
+    /// Makes the logs in the order in which they were made when the snapshot was taken: later epochs as they came.
+    fn restore_logs(&mut self, head: &SnapshotHead) -> Result<(), RestoreError> {
+        self.logs.clear();
+        self.numbers.clear();
+        self.by_origin.clear();
+        for (place, state) in head.logs.iter().enumerate() {
+            let origin = Origin::parse(&state.origin)?;
+            if origin.epoch > 1 {
+                self.restore_epoch(&origin)?;
+                continue;
+            }
+            let key = self.registry.log_key(&origin.department).cloned();
+            let key = key.filter(|_| origin == self.registry.origin(&origin.department));
+            let unknown = || RestoreError::Log {
+                place,
+                got: state.origin.clone(),
+                expected: "one of a department that it admits".to_owned(),
+            };
+            let key = key.filter(|_| !self.by_origin.contains_key(&origin));
+            self.add_log(origin.clone(), key.ok_or_else(unknown)?);
+        }
+        let newest = self.registry.newest().version;
+        let mut departments = self.registry.departments(newest);
+        match departments.find(|record| !self.numbers.contains_key(&record.id)) {
+            None => Ok(()),
+            Some(record) => Err(RestoreError::Log {
+                place: head.logs.len(),
+                got: "none".to_owned(),
+                expected: self.registry.origin(&record.id).to_string(),
+            }),
+        }
+    }
+
+    /// Makes the log of a later epoch from its entry 0; that the log has it is checked with the rest of the log.
+    fn restore_epoch(&mut self, origin: &Origin) -> Result<(), RestoreError> {
+        let bytes = self.kept.archive.entry(origin, 0)?;
+        let (entry, opening, _) = read_opening(&bytes)?;
+        let bad = |why: &str| ArchiveError::new(format!("the opening of {origin}"), why);
+        if opening.origin != *origin {
+            return Err(bad("it opens another log").into());
+        }
+        let key = PublicKey::admit(&opening.log_key).map_err(|error| bad(&error.to_string()))?;
+        let key = LogKey::new(origin, &key);
+        self.open_epoch(&opening, key, entry.header.prev)
+            .ok_or_else(|| bad("the log before it is not known"))?;
+        Ok(())
     }
 
     /// Reads the last run of resolved entries of a log, if it is not full.
@@ -384,7 +428,7 @@ fn log_state(log: &Log) -> Result<LogState, RestoreError> {
             .map(|(origin, size)| (origin.to_string(), *size))
             .collect(),
         acts_upto: log.settled.acts_upto,
-        roster: log.roster.positions(),
+        roster: log.roster.positions(log.origin.epoch),
     })
 }
 

@@ -1,6 +1,6 @@
 //! A world as what the law and the views read.
 
-use super::{Standing, World};
+use super::{SetAside, Standing, World};
 use crate::authority::{Registry, Roster};
 use crate::cases::source::{Arrival, Calendars, Source};
 use crate::cases::{Brief, CaseFold, CaseState};
@@ -34,12 +34,14 @@ impl Source for World {
         World::arrival(self, case, event)
     }
 
-    fn roster_at(&self, department: &DepartmentId, index: u64) -> Option<Arc<Roster>> {
-        let log = self.log(department)?;
-        Some(
-            log.roster
-                .at(index, self.registry.newest().version, &self.registry, department),
-        )
+    fn roster_at(&self, department: &DepartmentId, epoch: u32, index: u64) -> Option<Arc<Roster>> {
+        let log = self.log_begun(department)?;
+        let version = self.registry.newest().version;
+        Some(log.roster.at(epoch, index, version, &self.registry, department))
+    }
+
+    fn set_aside(&self, case: &CaseId) -> Vec<SetAside> {
+        World::set_aside(self, case)
     }
 
     fn number(&self, case: &CaseState) -> Option<CaseNumber> {

@@ -181,17 +181,23 @@ fn a_fork_is_stated_and_stops_the_log_for_everybody_who_asks_for_the_evidence() 
     driver.input(0, Input::Tick);
     assert!(
         driver.replicas[0]
-            .failure()
+            .sealed(&origin)
             .is_some_and(|why| why.contains("two roots")),
         "{:?}",
-        driver.replicas[0].failure()
+        driver.alarms
     );
     let kept: Vec<usize> = driver.evidence.iter().map(|(at, _)| *at).collect();
     assert_eq!(kept, vec![1, 0]);
     let refused = driver
         .act("housing", EventKind::RequestFiled, None, &["civil"], APPLICATION)
         .unwrap_err();
-    assert_eq!(refused.code, "writes-stopped");
+    assert_eq!(refused.code, "log-sealed");
+    // The other department of that node goes on.
+    let filed = driver.act("bureau", EventKind::RequestFiled, None, &["civil"], APPLICATION);
+    assert_ne!(
+        filed.err().map(|refusal| refusal.code),
+        Some("log-sealed".to_owned())
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod driver;
+mod epochs;
 mod forks;
 mod frames;
 

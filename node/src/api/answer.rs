@@ -65,7 +65,10 @@ pub(super) fn frame<T>(node: &Shared, replica: &Replica, now: Timestamp, data: T
 
 fn behind(world: &World) -> Vec<Behind> {
     let logs = world.logs().filter_map(|log| {
-        let number = world.number(&log.origin.department)?;
+        if log.is_complete() && log.end == Some(log.cursor()) {
+            return None;
+        }
+        let number = world.number_of_log(&log.origin)?;
         let why = log.stopped.clone().or_else(|| world.waits_for(number))?;
         Some(Behind {
             origin: log.origin.to_string(),

@@ -2,13 +2,14 @@
 
 use super::answer::view;
 use super::{Api, ApiError, blocking};
+use crate::runtime::Shared;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use tally_schemas::api::{Answer, HeadsBody, LogBody};
 use tally_schemas::entry::Entry;
-use tally_schemas::id::{DepartmentId, EventId, Hash, parse_decimal};
+use tally_schemas::id::{DepartmentId, EventId, Hash, Origin, parse_decimal};
 use tally_schemas::tile::ExportPath;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -24,7 +25,8 @@ pub(super) async fn logs(State(api): State<Api>) -> Result<Json<Answer<Vec<LogBo
         let world = replica.world();
         let logs = world.logs().map(|log| {
             let department = &log.origin.department;
-            let number = world.number(department);
+            let number = world.number_of_log(&log.origin);
+            let is_newest = number.is_some() && number == world.number(department);
             LogBody {
                 origin: log.origin.to_string(),
                 department: department.to_string(),
@@ -32,12 +34,14 @@ pub(super) async fn logs(State(api): State<Api>) -> Result<Json<Answer<Vec<LogBo
                 root: log.tree.head().root.to_base64(),
                 cursor: log.cursor(),
                 checkpoint: replica
-                    .checkpoint(department)
+                    .checkpoint_of(&log.origin)
                     .map(|checkpoint| checkpoint.head().size),
                 waits: number.and_then(|number| world.waits_for(number)),
                 stopped: log.stopped.clone(),
                 unreceived: world.unreceived(department).len() as u64,
-                own: replica.hosted().contains(department),
+                own: is_newest && replica.hosted().contains(department),
+                ends: log.end,
+                sealed: replica.sealed(&log.origin).map(str::to_owned),
             }
         });
         Ok(logs.collect())
@@ -67,10 +71,10 @@ pub(super) async fn entry(
     Path((department, index)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let node = api.slot.node()?;
-    let department = DepartmentId::parse(&department)?;
     let index = parse_decimal("index", &index)?;
     blocking(move || {
-        let found = node.entry(&department, index)?.ok_or_else(|| {
+        let origin = log_of(&node, &department)?;
+        let found = node.entry(&origin, index)?.ok_or_else(|| {
             ApiError::not_found("entry", format!("entry {index} of {department} is not held here"))
         })?;
         Ok(raw(TEXT, found.to_vec()))
@@ -96,15 +100,34 @@ pub(super) async fn tile(
 
 async fn file(api: &Api, department: &str, path: String, kind: &'static str) -> Result<Response, ApiError> {
     let node = api.slot.node()?;
-    let department = DepartmentId::parse(department)?;
+    let department = department.to_owned();
     let parsed = ExportPath::parse(&path)?;
     blocking(move || {
-        let found = node.export_file(&department, &parsed)?;
+        let origin = log_of(&node, &department)?;
+        let found = node.export_file(&origin, &parsed)?;
         let found = found
             .ok_or_else(|| ApiError::not_found("file", format!("{path} of {department} is not held here")))?;
         Ok(raw(kind, found))
     })
     .await
+}
+
+/// Reads `<department>`, whose newest log is meant, or `<department>.<epoch>`.
+fn log_of(node: &Shared, text: &str) -> Result<Origin, ApiError> {
+    let (department, epoch) = match text.split_once('.') {
+        Some((department, epoch)) => (department, Some(parse_decimal("epoch", epoch)?)),
+        None => (text, None),
+    };
+    let department = DepartmentId::parse(department)?;
+    let unknown = || ApiError::not_found("log", format!("no log of {text} is held here"));
+    let newest = node.newest_log(&department).ok_or_else(unknown)?;
+    match epoch {
+        None => Ok(newest),
+        Some(epoch) => Ok(Origin {
+            epoch: u32::try_from(epoch).map_err(|_| unknown())?,
+            ..newest
+        }),
+    }
 }
 
 fn event_id(text: &str) -> Result<EventId, ApiError> {
@@ -135,7 +158,7 @@ pub(super) async fn event(State(api): State<Api>, Path(event): Path<String>) -> 
         let missing = || ApiError::not_found("event", format!("event {id} is not recorded here"));
         let recorded = node.view(|replica| replica.proof(&id)).ok_or_else(missing)?;
         let bytes = node
-            .entry(&recorded.origin.department, recorded.index)?
+            .entry(&recorded.origin, recorded.index)?
             .ok_or_else(missing)?;
         let entry = Entry::parse(&bytes)?;
         Ok(raw(TEXT, entry.payload.into_bytes()))

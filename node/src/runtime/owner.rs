@@ -65,7 +65,11 @@ pub(super) struct Owner {
     pub(super) boxes: BTreeMap<DepartmentId, DraftsBox>,
     pub(super) parts: PartsWatch,
     pub(super) peers: Vec<NodeId>,
-    is_ready: bool,
+    pub(super) is_ready: bool,
+    /// Own logs that must not be signed again, and why.
+    pub(super) seals: BTreeMap<Origin, String>,
+    /// Whether the replica has to be made anew from what the disk holds.
+    pub(super) is_rebuild_due: bool,
     unchecked_jobs: usize,
     waiting: BTreeMap<Ticket, Waiting>,
     by_event: BTreeMap<EventId, BTreeSet<Ticket>>,
@@ -119,6 +123,8 @@ impl Owner {
             parts: PartsWatch::default(),
             peers,
             is_ready: false,
+            seals: BTreeMap::new(),
+            is_rebuild_due: false,
             unchecked_jobs: 0,
             waiting: BTreeMap::new(),
             by_event: BTreeMap::new(),
@@ -146,6 +152,9 @@ impl Owner {
         let mut stop = Next::Go;
         while stop == Next::Go {
             stop = self.turn();
+            if stop == Next::Go && self.is_rebuild_due {
+                stop = self.rebuild();
+            }
         }
     }
 
@@ -287,7 +296,7 @@ impl Owner {
         };
         let mut replica = shared.replica.write().unwrap_or_else(PoisonError::into_inner);
         let is_exported = |log: &Log| {
-            let size = exported.get(&log.origin.department).copied().unwrap_or(0);
+            let size = exported.get(&log.origin).copied().unwrap_or(0);
             log.cursor() <= size
         };
         if !replica.world().logs().all(is_exported) {
@@ -362,7 +371,10 @@ impl Owner {
         let named = event
             .as_ref()
             .map(|named| (named.id, named.event.department.clone()));
-        if let Err(refusal) = self.admit(named.as_ref(), draft.as_deref()) {
+        let admitted = self
+            .admit(named.as_ref(), draft.as_deref())
+            .and_then(|()| self.admit_opening(&note));
+        if let Err(refusal) = admitted {
             let _gone = answer.send(Err(Box::new(refusal)));
             return;
         }
@@ -421,7 +433,7 @@ impl Owner {
     fn take_frame(&self, bytes: &[u8], inputs: &mut Vec<Input>) {
         match Frame::decode(bytes) {
             // Before the first signature only what peers know of the own logs counts; the rest comes again.
-            Ok(frame) if self.is_ready || self.boxes.contains_key(&frame.origin.department) => {
+            Ok(frame) if self.is_ready || self.keyring.logs.contains_key(&frame.origin.department) => {
                 inputs.push(Input::Frame(frame));
             }
             Ok(_) => {}
@@ -506,12 +518,15 @@ impl Owner {
                     Output::Evidence { origin, size, bytes } => self.keep_evidence(&origin, size, &bytes),
                     Output::WantEvidence(origin) => self.want_evidence(&origin),
                     Output::Reply { ticket, result } => self.reply(now, ticket, result),
+                    Output::Sealed { origin, why } => self.seal(&origin, &why),
+                    Output::Refetch(origin) => self.set_files_aside(&origin),
+                    Output::Rebuild => self.is_rebuild_due = true,
                     Output::Changed(cases) => changed.extend(cases),
                     Output::Alarm(alarm) => shared.alarm(&alarm_text(&alarm)),
                 }
             }
         }
-        if self.store_failure.is_some() || replica.failure().is_some() {
+        if self.store_failure.is_some() || replica.failure().is_some() || self.is_rebuild_due {
             self.give_up_waiting(replica.failure());
         }
         if let Some(why) = replica.world().broken().filter(|_| !self.is_snapshot_given_up) {
@@ -539,17 +554,26 @@ impl Owner {
         }
     }
 
-    /// Answers those whose batch will never become durable; what they sent may be in the store, but is not acknowledged.
+    /// Answers those whose batch will never become durable, or who ask a replica that is made anew; what they sent may be in the store, but is not acknowledged.
     fn give_up_waiting(&mut self, why: Option<&str>) {
         let why = why
             .or(self.store_failure.as_deref())
             .unwrap_or("a failure")
             .to_owned();
         for (_, waiting) in std::mem::take(&mut self.waiting) {
-            let refusal = Refusal::unavailable(
-                "writes-stopped",
-                format!("this node serves no writes: {why}; submit the same note again after its restart"),
-            );
+            let refusal = if self.is_rebuild_due {
+                Refusal::unavailable(
+                    "rebuilding",
+                    "everything is derived anew; submit the same note again",
+                )
+            } else {
+                Refusal::unavailable(
+                    "writes-stopped",
+                    format!(
+                        "this node serves no writes: {why}; submit the same note again after its restart"
+                    ),
+                )
+            };
             let _gone = waiting.answer.send(Err(Box::new(refusal)));
         }
         self.by_event.clear();
@@ -571,12 +595,11 @@ impl Owner {
 
     fn persist_replica(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut stores = locked(&self.shared.stores);
-        let department = &batch.origin.department;
-        if !stores.replicas.contains_key(department) {
+        if !stores.replicas.contains_key(&batch.origin) {
             let files = LogFiles::open(&self.data, &batch.origin, &mut |_, _| {})?;
-            stores.replicas.insert(department.clone(), files);
+            stores.replicas.insert(batch.origin.clone(), files);
         }
-        match stores.replicas.get_mut(department) {
+        match stores.replicas.get_mut(&batch.origin) {
             Some(files) => files.append(batch.start, &batch.entries, batch.checkpoint.as_deref()),
             None => Ok(()),
         }
@@ -587,11 +610,15 @@ impl Owner {
         let department = batch.origin.department.clone();
         let shared = self.shared.clone();
         let mut stores = locked(&shared.stores);
+        self.begin_epoch(&mut stores, batch)?;
         let missing = || StoreError::NoSuchLog {
             origin: batch.origin.clone(),
             path: self.data.own_log(&batch.origin),
         };
-        let store = stores.own.get_mut(&department).ok_or_else(missing)?;
+        let store = stores.own.get_mut(&department);
+        let store = store
+            .filter(|store| *store.files.origin() == batch.origin)
+            .ok_or_else(missing)?;
         let mut start = batch.start;
         let mut rest = batch.entries.as_slice();
         while !rest.is_empty() {
@@ -814,15 +841,14 @@ impl Owner {
     }
 
     fn answer_range(&self, origin: &Origin, start: u64) -> Answer {
-        let department = &origin.department;
-        let size = self.shared.checkpoint_size(department);
+        let size = self.shared.checkpoint_size(origin);
         let stores = locked(&self.shared.stores);
-        if stores.origin(department) != Some(origin) {
+        if !stores.has(origin) {
             return Answer::Nothing;
         }
         let start = start.min(size);
         let count = (size - start).min(BATCH_ENTRIES_MAX as u64);
-        let entries = match stores.range(department, start, count, RANGE_BYTES_MAX) {
+        let entries = match stores.range(origin, start, count, RANGE_BYTES_MAX) {
             Ok(entries) => entries,
             Err(error) => {
                 let why = describe(&error);
@@ -844,7 +870,7 @@ impl Owner {
         let frames = self.shared.view(|replica| {
             let logs = replica.world().logs();
             let heads = logs.filter_map(|log| {
-                let checkpoint = replica.checkpoint(&log.origin.department)?;
+                let checkpoint = replica.checkpoint_of(&log.origin)?;
                 let frame = replica.frame(checkpoint.origin(), checkpoint.head().size, Vec::new())?;
                 frame.encode().ok()
             });
@@ -860,7 +886,7 @@ impl Owner {
         Answer::Frames(frames)
     }
 
-    fn report_health(&self) {
+    pub(super) fn report_health(&self) {
         let mut reasons: Vec<String> = self.store_failure.iter().cloned().collect();
         self.shared.view(|replica| {
             if let Some(why) = replica.failure()
@@ -869,6 +895,10 @@ impl Owner {
                 reasons.push(why.to_owned());
             }
             for department in replica.hosted() {
+                if let Some(why) = replica.sealed_newest(department) {
+                    reasons.push(sealed_text(department, why));
+                    continue;
+                }
                 let number = replica.world().number(department);
                 if let Some(why) = number.and_then(|number| replica.world().waits_for(number)) {
                     reasons.push(format!("the log of {department} waits: {why}"));
@@ -888,6 +918,14 @@ fn event_in(payload: &str) -> Option<EventId> {
     }
     let note = Note::parse(payload.as_bytes(), EVENT_NOTE_BYTES_MAX).ok()?;
     Some(event_id(&note.text))
+}
+
+/// Says what the operator and the administrator do about a log that must not be signed again.
+pub(super) fn sealed_text(department: &DepartmentId, why: &str) -> String {
+    format!(
+        "the log of {department} must not be signed in this epoch again: {why}; its administrator opens the next epoch: \
+         tally epoch open --reason .."
+    )
 }
 
 /// Prints an error with its causes.
@@ -947,6 +985,18 @@ fn alarm_text(alarm: &Alarm) -> String {
         Alarm::CheckpointDamaged { origin, why } => {
             format!("the checkpoint kept of {origin} does not hold and is replaced: {why}")
         }
+        Alarm::LogSealed { origin, why } => {
+            format!("{origin} must not be signed in this epoch again: {why}")
+        }
+        Alarm::EpochContested {
+            origin,
+            old,
+            named,
+            shown,
+        } => format!(
+            "the administrator opened {origin} after {named} entries of {old}, which signed {shown} as this node can show: \
+             it is not held here until a quorum of administrators opens a later epoch"
+        ),
         Alarm::WritesStopped { why } => format!("the node serves no more writes: {why}"),
     }
 }

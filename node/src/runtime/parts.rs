@@ -72,6 +72,11 @@ pub(super) struct PartsWatch {
 }
 
 impl PartsWatch {
+    /// Looks at every case from its beginning again, since what counts has changed.
+    pub(super) fn scan_again(&mut self) {
+        self.scanned.clear();
+    }
+
     /// Takes in the commitments of entries that cases have gained.
     pub(super) fn scan(&mut self, shared: &Shared, replica: &Replica, changed: &BTreeSet<CaseId>) {
         let world = replica.world();

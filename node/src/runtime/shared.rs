@@ -10,6 +10,7 @@ use crate::store::{DiskArchive, LogFiles, OwnStore, Part, Parts, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
+use tally_ledger::cases::fold::LogNo;
 use tally_ledger::crypto::{DomainTag, tagged_hash};
 use tally_ledger::replica::Replica;
 use tally_ledger::world::World;
@@ -31,22 +32,27 @@ const CHANGES_MAX: usize = 256;
 /// The stores of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Stores {
+    /// The newest log of each department hosted here, if it may be signed.
     pub(crate) own: BTreeMap<DepartmentId, OwnStore>,
-    pub(crate) replicas: BTreeMap<DepartmentId, LogFiles>,
+    /// All other logs: of others, of earlier epochs, and those that must not be signed again.
+    pub(crate) replicas: BTreeMap<Origin, LogFiles>,
 }
 
 impl Stores {
-    /// Returns the log of a department that is kept here.
-    pub(crate) fn origin(&self, department: &DepartmentId) -> Option<&Origin> {
-        match self.own.get(department) {
-            Some(own) => Some(own.files.origin()),
-            None => self.replicas.get(department).map(LogFiles::origin),
-        }
+    /// Returns the store of an own log that may be signed.
+    fn own(&self, origin: &Origin) -> Option<&OwnStore> {
+        let store = self.own.get(&origin.department);
+        store.filter(|store| store.files.origin() == origin)
+    }
+
+    /// Says whether a log is kept here.
+    pub(crate) fn has(&self, origin: &Origin) -> bool {
+        self.own(origin).is_some() || self.replicas.contains_key(origin)
     }
 
     /// Says whether a log kept here has a head.
-    pub(crate) fn bears_out(&self, department: &DepartmentId, head: TreeHead) -> Result<bool, StoreError> {
-        match (self.own.get(department), self.replicas.get(department)) {
+    pub(crate) fn bears_out(&self, origin: &Origin, head: TreeHead) -> Result<bool, StoreError> {
+        match (self.own(origin), self.replicas.get(origin)) {
             (Some(own), _) => own.bears_out(head),
             (None, Some(files)) => files.bears_out(head),
             (None, None) => Ok(head.size == 0),
@@ -54,22 +60,22 @@ impl Stores {
     }
 
     /// Returns up to where the files of each log are an export.
-    pub(crate) fn exported_sizes(&self) -> BTreeMap<DepartmentId, u64> {
-        let own = self.own.iter().map(|(department, own)| (department, &own.files));
-        let all = own.chain(&self.replicas);
-        all.map(|(department, files)| (department.clone(), files.exported().size))
+    pub(crate) fn exported_sizes(&self) -> BTreeMap<Origin, u64> {
+        let own = self.own.values().map(|own| &own.files);
+        let all = own.chain(self.replicas.values());
+        all.map(|files| (files.origin().clone(), files.exported().size))
             .collect()
     }
 
     /// Returns entries of a log; the caller knows up to where a checkpoint covers them.
     pub(crate) fn range(
         &self,
-        department: &DepartmentId,
+        origin: &Origin,
         start: u64,
         count: u64,
         bytes_max: usize,
     ) -> Result<Vec<Arc<[u8]>>, StoreError> {
-        match (self.own.get(department), self.replicas.get(department)) {
+        match (self.own(origin), self.replicas.get(origin)) {
             (Some(own), _) => own.log.range(start, count, bytes_max),
             (None, Some(files)) => files.range(start, count, bytes_max),
             (None, None) => Ok(Vec::new()),
@@ -77,26 +83,23 @@ impl Stores {
     }
 
     /// Returns a file of the export of a log, brought up to its newest checkpoint first.
-    fn export_file(
-        &mut self,
-        department: &DepartmentId,
-        path: &ExportPath,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        self.settle(department)?;
-        let files = match self.own.get(department) {
+    fn export_file(&mut self, origin: &Origin, path: &ExportPath) -> Result<Option<Vec<u8>>, StoreError> {
+        self.settle(origin)?;
+        let files = match self.own(origin) {
             Some(own) => Some(&own.files),
-            None => self.replicas.get(department),
+            None => self.replicas.get(origin),
         };
         files.map_or(Ok(None), |files| files.read(path))
     }
 
     /// Brings the files of a log up to its newest checkpoint.
-    fn settle(&mut self, department: &DepartmentId) -> Result<(), StoreError> {
-        if let Some(own) = self.own.get_mut(department) {
+    fn settle(&mut self, origin: &Origin) -> Result<(), StoreError> {
+        let own = self.own.get_mut(&origin.department);
+        if let Some(own) = own.filter(|own| own.files.origin() == origin) {
             if own.checkpoint() != own.files.checkpoint() {
                 own.settle()?;
             }
-        } else if let Some(files) = self.replicas.get_mut(department) {
+        } else if let Some(files) = self.replicas.get_mut(origin) {
             files.settle()?;
         }
         Ok(())
@@ -104,9 +107,10 @@ impl Stores {
 
     /// Brings the files of all logs up to their newest checkpoints: when there is time, and at the end.
     pub(crate) fn settle_all(&mut self) -> Result<(), StoreError> {
-        let departments: Vec<DepartmentId> = self.own.keys().chain(self.replicas.keys()).cloned().collect();
-        for department in &departments {
-            self.settle(department)?;
+        let own = self.own.values().map(|own| own.files.origin());
+        let origins: Vec<Origin> = own.chain(self.replicas.keys()).cloned().collect();
+        for origin in &origins {
+            self.settle(origin)?;
         }
         Ok(())
     }
@@ -123,10 +127,14 @@ pub(crate) struct PartInfo {
 
 /// Returns what the events say that commit to a part in a department's log.
 pub(crate) fn part_infos(world: &World, department: &DepartmentId, commit: &Hash) -> Vec<PartInfo> {
-    let own = world.number(department);
+    let is_own = |log: LogNo| {
+        world
+            .log_at(log)
+            .is_some_and(|log| log.origin.department == *department)
+    };
     let places = world.places_of_part(commit).into_iter();
     let events = places
-        .filter(|(log, _)| Some(*log) == own)
+        .filter(|(log, _)| is_own(*log))
         .filter_map(|(log, index)| world.event_at(log, index));
     let infos = events.flat_map(|(id, event)| {
         let stated = event.commitments().into_iter();
@@ -272,7 +280,7 @@ impl Shared {
     pub fn heads_digest(&self, world: &World) -> Hash {
         let mut list = Vec::new();
         for log in world.logs() {
-            let number = world.number(&log.origin.department);
+            let number = world.number_of_log(&log.origin);
             if let Some(head) = number.and_then(|number| world.resolved_head(number)) {
                 list.push(HeadOf {
                     origin: log.origin.to_string(),
@@ -308,18 +316,28 @@ impl Shared {
     ///
     /// # Errors
     /// The store is damaged or the disk failed.
-    pub fn entry(&self, department: &DepartmentId, index: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
-        let size = self.checkpoint_size(department);
+    pub fn entry(&self, origin: &Origin, index: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
+        let size = self.checkpoint_size(origin);
         if index >= size {
             return Ok(None);
         }
-        Ok(locked(&self.stores).range(department, index, 1, 0)?.pop())
+        Ok(locked(&self.stores).range(origin, index, 1, 0)?.pop())
+    }
+
+    /// Returns the newest log of a department that is held here.
+    pub fn newest_log(&self, department: &DepartmentId) -> Option<Origin> {
+        self.view(|replica| {
+            replica
+                .world()
+                .log(department)
+                .map(|log| Origin::clone(&log.origin))
+        })
     }
 
     /// Returns up to where a checkpoint held here covers a log.
-    pub(crate) fn checkpoint_size(&self, department: &DepartmentId) -> u64 {
+    pub(crate) fn checkpoint_size(&self, origin: &Origin) -> u64 {
         self.view(|replica| {
-            let checkpoint = replica.checkpoint(department);
+            let checkpoint = replica.checkpoint_of(origin);
             checkpoint.map_or(0, |checkpoint| checkpoint.head().size)
         })
     }
@@ -328,15 +346,11 @@ impl Shared {
     ///
     /// # Errors
     /// The store is damaged or the disk failed.
-    pub fn export_file(
-        &self,
-        department: &DepartmentId,
-        path: &ExportPath,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.checkpoint_size(department) == 0 {
+    pub fn export_file(&self, origin: &Origin, path: &ExportPath) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.checkpoint_size(origin) == 0 {
             return Ok(None);
         }
-        locked(&self.stores).export_file(department, path)
+        locked(&self.stores).export_file(origin, path)
     }
 
     /// Returns the media type of a part if a department belongs to the audience of an event that commits to it.

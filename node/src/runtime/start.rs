@@ -12,7 +12,7 @@ use crate::drafts::DraftsBox;
 use crate::keyring::{Keyring, KeyringError, first_origin};
 use crate::store::{DataDir, DiskArchive, LogFiles, OwnStore, Parts, SnapshotFiles, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,9 +20,12 @@ use tally_ledger::authority::{Registry, RegistryError};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::replica::{Input, Replica};
 use tally_ledger::world::Log;
+use tally_schemas::entry::Entry;
+use tally_schemas::epoch::Opening;
 use tally_schemas::genesis::Genesis;
 use tally_schemas::id::{DepartmentId, NodeId, Origin, TreeHead};
-use tally_schemas::limits::{BATCH_MAX, GENESIS_BYTES_MAX};
+use tally_schemas::limits::{BATCH_MAX, EPOCH_NOTE_BYTES_MAX, GENESIS_BYTES_MAX};
+use tally_schemas::note::Note;
 use tally_schemas::question::Question;
 use tally_schemas::snapshot::SnapshotHead;
 
@@ -65,7 +68,7 @@ pub enum StartError {
 }
 
 /// A log as its store kept it: what of it the replica has not read back yet, and the newest checkpoint.
-struct Kept {
+pub(super) struct Kept {
     origin: Origin,
     next: u64,
     end: u64,
@@ -77,6 +80,8 @@ struct Kept {
 struct Opened {
     stores: Stores,
     boxes: BTreeMap<DepartmentId, DraftsBox>,
+    /// Own logs that must not be signed again, and why.
+    seals: BTreeMap<Origin, String>,
 }
 
 /// How many signatures may wait to be checked while a log is read back.
@@ -158,7 +163,10 @@ fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
                     department.id, department.node
                 ));
             }
-            Some(key) if *key.public_key().as_bytes() != department.log_key => {
+            Some(key)
+                if *key.public_key().as_bytes() != department.log_key
+                    && newest_epoch(&settings.data, &department.id) == 1 =>
+            {
                 return contradiction(format!(
                     "the log key of {} is not the one in the genesis",
                     department.id
@@ -211,7 +219,7 @@ impl Node {
         let own: Vec<Origin> = keyring
             .logs
             .keys()
-            .map(|department| first_origin(registry.federation(), department))
+            .map(|department| newest_own(&data, &registry, department))
             .collect();
         let hosted: BTreeSet<DepartmentId> = keyring.logs.keys().cloned().collect();
         let (rows, head, damage) = SnapshotFiles::open(&data)?;
@@ -223,7 +231,7 @@ impl Node {
         }
         let archive = Arc::new(DiskArchive::new(&data, rows));
         let found = match &head {
-            Some(head) => match from_snapshot(&data, &registry, &hosted, &genesis, &archive, head) {
+            Some(head) => match from_snapshot(&data, &registry, &keyring, &genesis, &archive, head) {
                 Ok(found) => Some(found),
                 Err(why) => {
                     let place = archive.rows.set_aside()?;
@@ -240,12 +248,12 @@ impl Node {
         let (opened, replica) = match found {
             Some(found) => found,
             None => {
-                let opened = open_stores(&data, &registry, &hosted, false)?;
+                let opened = open_stores(&data, &registry, &keyring, false)?;
                 let replica = Replica::found_with(&genesis, hosted, archive.clone())?;
                 (opened, replica)
             }
         };
-        let Opened { stores, boxes } = opened;
+        let Opened { stores, boxes, seals } = opened;
         let kept = kept_logs(&stores, &replica);
         let unfetched = head.map(|head| head.unfetched).unwrap_or_default();
         let (mailbox, letters) = mailbox();
@@ -271,6 +279,7 @@ impl Node {
             boxes,
             peers,
         );
+        owner.seals = seals;
         shared.view(|replica| {
             owner.parts.take_up(&shared, replica, &unfetched);
             owner.snapshot_at = replica.world().logs().map(Log::cursor).sum();
@@ -337,51 +346,132 @@ fn inbox(mailbox: Mailbox) -> Inbox {
 }
 
 /// Opens the stores; of a log that a snapshot rests on only what lies beyond the checkpoint of its files is read.
+///
+/// An own log whose signing lock does not bear it out is opened like one of others: it is read, and never signed again.
 fn open_stores(
     data: &DataDir,
     registry: &Registry,
-    hosted: &BTreeSet<DepartmentId>,
+    keyring: &Keyring,
     at_edge: bool,
 ) -> Result<Opened, StoreError> {
     let mut stores = Stores::default();
     let mut boxes = BTreeMap::new();
-    for department in hosted {
-        let origin = first_origin(registry.federation(), department);
-        let store = open_own(data, &origin, at_edge)?;
-        boxes.insert(department.clone(), DraftsBox::load(store.log.as_ref())?);
-        if let Some((damage, place)) = &store.set_aside {
-            tracing::warn!(%damage, place = %place.display(), "damaged files were set aside and are written again");
+    let mut seals = BTreeMap::new();
+    for (department, key) in &keyring.logs {
+        let origin = newest_own(data, registry, department);
+        for epoch in 1..origin.epoch {
+            let ended = Origin {
+                epoch,
+                ..origin.clone()
+            };
+            seals.insert(ended, format!("epoch {} was begun", origin.epoch));
         }
-        stores.own.insert(department.clone(), store);
+        let opened = open_own(data, &origin, at_edge).and_then(|store| {
+            check_key(&store, &origin, key.public_key().as_bytes())?;
+            Ok(store)
+        });
+        match opened {
+            Ok(store) => {
+                boxes.insert(department.clone(), DraftsBox::load(store.log.as_ref())?);
+                if let Some((damage, place)) = &store.set_aside {
+                    tracing::warn!(%damage, place = %place.display(), "damaged files were set aside and are written again");
+                }
+                stores.own.insert(department.clone(), store);
+            }
+            Err(error) if error.ends_epoch() => {
+                tracing::error!(
+                    %origin,
+                    error = describe(&error),
+                    "the own log must not be signed in this epoch again; it is read and fetched like a log of others"
+                );
+                seals.insert(origin, describe(&error));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    for origin in replica_origins(data, registry, hosted)? {
+    for origin in replica_origins(data, registry, &stores)? {
         let files = if at_edge {
             LogFiles::open_edge(data, &origin, &mut |_, _| {})?
         } else {
             open_replica(data, &origin)?
         };
-        stores.replicas.insert(origin.department.clone(), files);
+        stores.replicas.insert(origin, files);
     }
-    Ok(Opened { stores, boxes })
+    Ok(Opened { stores, boxes, seals })
+}
+
+/// Checks that the key of the configuration is the one that the opening of a later epoch names.
+fn check_key(store: &OwnStore, origin: &Origin, key: &[u8; 32]) -> Result<(), StoreError> {
+    if origin.epoch == 1 {
+        return Ok(());
+    }
+    let first = store.log.range(0, 1, 0)?.pop();
+    let named = first.and_then(|bytes| Some(Entry::parse(&bytes).ok()?.payload));
+    let named = named.and_then(|payload| Note::parse(payload.as_bytes(), EPOCH_NOTE_BYTES_MAX).ok());
+    match named.and_then(|note| Opening::parse_text(&note.text).ok()) {
+        Some(opening) if opening.log_key != *key => Err(StoreError::OtherLogKey {
+            origin: origin.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the newest epoch of a department's own log that a data folder has traces of.
+fn newest_epoch(root: &Path, department: &DepartmentId) -> u32 {
+    let mut newest = 1;
+    for folder in ["own", "lock"] {
+        for name in crate::store::durable::names_in(&root.join(folder)).unwrap_or_default() {
+            if let Some((named, epoch)) = parse_folder(&name)
+                && named == *department
+            {
+                newest = newest.max(epoch);
+            }
+        }
+    }
+    newest
+}
+
+/// Returns the newest log of a department hosted here, as far as the data folder knows: also one that only peers gave back.
+fn newest_own(data: &DataDir, registry: &Registry, department: &DepartmentId) -> Origin {
+    let mut epoch = newest_epoch(data.root(), department);
+    for name in crate::store::durable::names_in(&data.root().join("logs")).unwrap_or_default() {
+        if let Some((named, found)) = parse_folder(&name)
+            && named == *department
+        {
+            epoch = epoch.max(found);
+        }
+    }
+    Origin {
+        epoch,
+        ..first_origin(registry.federation(), department)
+    }
+}
+
+fn parse_folder(name: &str) -> Option<(DepartmentId, u32)> {
+    let (department, epoch) = name.rsplit_once('-')?;
+    Some((
+        DepartmentId::parse(department).ok()?,
+        epoch.parse().ok().filter(|epoch| *epoch > 0)?,
+    ))
 }
 
 /// Opens the stores and makes the replica that a snapshot was taken of, if the logs have every head that it rests on.
 fn from_snapshot(
     data: &DataDir,
     registry: &Registry,
-    hosted: &BTreeSet<DepartmentId>,
+    keyring: &Keyring,
     genesis: &[u8],
     archive: &Arc<DiskArchive>,
     head: &SnapshotHead,
 ) -> Result<(Opened, Replica), String> {
-    let opened = open_stores(data, registry, hosted, true).map_err(|error| describe(&error))?;
+    let opened = open_stores(data, registry, keyring, true).map_err(|error| describe(&error))?;
     for log in head.logs.iter().filter(|log| log.size > 0) {
         let origin = Origin::parse(&log.origin).map_err(|error| error.to_string())?;
         let claimed = TreeHead {
             size: log.size,
             root: log.root,
         };
-        let has = opened.stores.bears_out(&origin.department, claimed);
+        let has = opened.stores.bears_out(&origin, claimed);
         if !has.map_err(|error| describe(&error))? {
             return Err(format!(
                 "it rests on {} entries of {origin} with root {}, which the log held here does not have",
@@ -389,14 +479,15 @@ fn from_snapshot(
             ));
         }
     }
-    let replica = Replica::restore(genesis, hosted.clone(), archive.clone(), head);
+    let hosted = keyring.logs.keys().cloned().collect();
+    let replica = Replica::restore(genesis, hosted, archive.clone(), head);
     Ok((opened, replica.map_err(|error| describe(&error))?))
 }
 
 /// Lists what the replica has still to read back of each log.
-fn kept_logs(stores: &Stores, replica: &Replica) -> Vec<Kept> {
+pub(super) fn kept_logs(stores: &Stores, replica: &Replica) -> Vec<Kept> {
     let own = stores.own.values().map(|store| {
-        let checkpoint = store.files.checkpoint().unwrap_or_default();
+        let checkpoint = store.checkpoint().unwrap_or_default();
         (store.files.origin(), store.log.len(), checkpoint)
     });
     let replicas = stores.replicas.values().map(|files| {
@@ -404,10 +495,13 @@ fn kept_logs(stores: &Stores, replica: &Replica) -> Vec<Kept> {
         (files.origin(), files.head().size, checkpoint)
     });
     let kept = own.chain(replicas).map(|(origin, end, checkpoint)| {
-        let log = replica.world().log(&origin.department);
+        let world = replica.world();
+        let log = world
+            .number_of_log(origin)
+            .and_then(|number| world.log_at(number));
         Kept {
             origin: origin.clone(),
-            next: log.filter(|log| *log.origin == *origin).map_or(0, Log::size),
+            next: log.map_or(0, Log::size),
             end,
             checkpoint: checkpoint.to_vec(),
             is_done: false,
@@ -445,27 +539,28 @@ fn open_replica(data: &DataDir, origin: &Origin) -> Result<LogFiles, StoreError>
     }
 }
 
-/// Lists the logs of others that were kept before, founding members' or later ones'.
+/// Lists the logs that were kept before, but those that are open as own ones.
 fn replica_origins(
     data: &DataDir,
     registry: &Registry,
-    hosted: &BTreeSet<DepartmentId>,
-) -> Result<Vec<Origin>, StoreError> {
+    stores: &Stores,
+) -> Result<BTreeSet<Origin>, StoreError> {
     let mut found = BTreeSet::new();
     for folder in ["logs", "ahead"] {
         for name in crate::store::durable::names_in(&data.root().join(folder))? {
-            let Some((department, epoch)) = name.rsplit_once('-') else {
+            let Some((department, epoch)) = parse_folder(&name) else {
                 continue;
             };
-            let (Ok(department), "1") = (DepartmentId::parse(department), epoch) else {
-                continue;
+            let origin = Origin {
+                epoch,
+                ..first_origin(registry.federation(), &department)
             };
-            if !hosted.contains(&department) {
-                found.insert(first_origin(registry.federation(), &department));
+            if !stores.has(&origin) {
+                found.insert(origin);
             }
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(found)
 }
 
 fn run(mut owner: Owner, kept: Vec<Kept>, ask_peers: Duration) {
@@ -476,15 +571,54 @@ fn run(mut owner: Owner, kept: Vec<Kept>, ask_peers: Duration) {
 }
 
 /// Restores, asks, signs. A stop on the way ends it.
-fn start_up(owner: &mut Owner, mut kept: Vec<Kept>, ask_peers: Duration) -> Next {
+fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
     owner
         .shared
         .set_reasons(vec!["starting: what the disk holds is checked".to_owned()]);
-    let own: Vec<(Origin, u64)> = kept
+    let mut own: Vec<(Origin, u64)> = kept
         .iter()
-        .filter(|log| owner.boxes.contains_key(&log.origin.department))
+        .filter(|log| owner.keyring.logs.contains_key(&log.origin.department))
         .map(|log| (log.origin.clone(), log.end))
         .collect();
+    for origin in owner.seals.keys() {
+        if !own.iter().any(|(known, _)| known == origin) {
+            own.push((origin.clone(), 0));
+        }
+    }
+    if read_all(owner, kept) == Next::Stop {
+        return Next::Stop;
+    }
+    owner
+        .shared
+        .set_reasons(vec!["starting: peers are asked for the own logs".to_owned()]);
+    ask_for_own_heads(owner, &own, true);
+    let started = Instant::now();
+    let mut asked = started;
+    while !owner.own_heads_missing.is_empty() && started.elapsed() < ask_peers {
+        if asked.elapsed() >= ASK_OWN_HEADS_AGAIN {
+            asked = Instant::now();
+            ask_for_own_heads(owner, &own, false);
+        }
+        if owner.turn() == Next::Stop {
+            return Next::Stop;
+        }
+    }
+    sign_tails(owner);
+    Next::Go
+}
+
+/// Hands everything that the disk holds to the replica, and waits until its signatures are checked.
+pub(super) fn read_all(owner: &mut Owner, mut kept: Vec<Kept>) -> Next {
+    let openings = owner.kept_openings();
+    let mut first: Vec<Input> = openings
+        .iter()
+        .map(|entry| Input::Opening(entry.to_vec()))
+        .collect();
+    first.extend(owner.seals.iter().map(|(origin, why)| Input::Seal {
+        origin: origin.clone(),
+        why: why.clone(),
+    }));
+    owner.cycle(owner.shared.clock.now(), first);
     // In turn, so that what one log waits for is soon read from another.
     while kept.iter().any(|log| !log.is_done) {
         for log in kept.iter_mut().filter(|log| !log.is_done) {
@@ -508,22 +642,6 @@ fn start_up(owner: &mut Owner, mut kept: Vec<Kept>, ask_peers: Duration) -> Next
             return Next::Stop;
         }
     }
-    owner
-        .shared
-        .set_reasons(vec!["starting: peers are asked for the own logs".to_owned()]);
-    ask_for_own_heads(owner, &own, true);
-    let started = Instant::now();
-    let mut asked = started;
-    while !owner.own_heads_missing.is_empty() && started.elapsed() < ask_peers {
-        if asked.elapsed() >= ASK_OWN_HEADS_AGAIN {
-            asked = Instant::now();
-            ask_for_own_heads(owner, &own, false);
-        }
-        if owner.turn() == Next::Stop {
-            return Next::Stop;
-        }
-    }
-    sign_tails(owner);
     Next::Go
 }
 
@@ -549,7 +667,7 @@ fn ask_for_own_heads(owner: &mut Owner, own: &[(Origin, u64)], first: bool) {
 fn read_back(owner: &mut Owner, log: &mut Kept) {
     let now = owner.shared.clock.now();
     let count = log.end.saturating_sub(log.next).min(BATCH_MAX as u64);
-    let read = locked(&owner.shared.stores).range(&log.origin.department, log.next, count, READ_BACK_BYTES);
+    let read = locked(&owner.shared.stores).range(&log.origin, log.next, count, READ_BACK_BYTES);
     let entries = match read {
         Ok(entries) => entries,
         Err(error) => {

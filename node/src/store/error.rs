@@ -288,6 +288,14 @@ pub enum StoreError {
         /// The root over the entries held.
         got: String,
     },
+    /// The key of the configuration is not the one that the opening of this log names.
+    #[error(
+        "the opening of {origin} names another log key than the configuration; put the file of that key into keys.logs"
+    )]
+    OtherLogKey {
+        /// The log.
+        origin: Origin,
+    },
     /// There is no store of this log, and creation was not asked for.
     #[error("there is no own log of {origin} in {}; create it explicitly", path.display())]
     NoSuchLog {
@@ -326,6 +334,20 @@ pub enum StoreError {
 }
 
 /// What an operator does when it is not certain that nothing newer was signed.
+impl StoreError {
+    /// Says whether it means that an own log must not be signed in its epoch again: what was signed is not known, or not held.
+    pub fn ends_epoch(&self) -> bool {
+        matches!(
+            self,
+            Self::LockMissing { .. }
+                | Self::LockDamaged { .. }
+                | Self::LockBehind { .. }
+                | Self::HeadContradiction { .. }
+                | Self::NoSuchLog { .. }
+        )
+    }
+}
+
 const NEW_EPOCH: &str = "never sign in this epoch again: refill the log from peers and open a new epoch";
 
 impl StoreError {

@@ -30,7 +30,7 @@ pub use own_log::{
     Record, check_batch,
 };
 pub use parts::{Part, Parts};
-pub use recover::{OwnStore, Refilled, refill_own_log};
+pub use recover::{OwnStore, Refilled, records_of, refill_own_log};
 pub use sled::SledLog;
 pub use snapshot::SnapshotFiles;
 pub use tiles::{LogFiles, write_export};

@@ -7,7 +7,7 @@
 use super::error::{Damage, StoreError};
 use super::layout::{DataDir, folder_name};
 use super::lock::{self, SigningLock};
-use super::own_log::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, LocalRecord, OwnLog};
+use super::own_log::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, LocalRecord, OwnLog, Record};
 use super::sled::SledLog;
 use super::tiles::{LogFiles, verify};
 use std::collections::BTreeMap;
@@ -316,6 +316,17 @@ pub fn refill_own_log(
         records: records.len() as u64,
         set_aside,
     })
+}
+
+/// Reads the local records of an own log that is not open.
+///
+/// # Errors
+/// The log is damaged, or the disk failed.
+pub fn records_of(data: &DataDir, origin: &Origin) -> Result<Vec<Record>, StoreError> {
+    let log = SledLog::open(&data.own_log(origin), origin, &mut |_, _| {})?;
+    let records = log.records_with_prefix(&[])?;
+    Box::new(log).close()?;
+    Ok(records)
 }
 
 /// The heads that lock and checkpoint claim for a log.

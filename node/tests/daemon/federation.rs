@@ -1,7 +1,6 @@
 //! A trial federation of three nodes in a temporary folder, run by the real program and spoken to over HTTP.
 
 use serde_json::{Value, json};
-use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -255,6 +254,11 @@ impl Federation {
 
     /// Runs one node without any of the others while `act` goes on.
     pub(crate) fn alone(&mut self, node: usize, act: impl FnOnce(&mut Self)) {
+        self.alone_until(node, 200, act);
+    }
+
+    /// As [`Self::alone`]; `act` begins when the node answers with a status whether it is ready.
+    pub(crate) fn alone_until(&mut self, node: usize, ready: u16, act: impl FnOnce(&mut Self)) {
         let nodes = self.folder().join("nodes");
         let aside = self.folder().join("nodes-aside");
         std::fs::create_dir(&aside).unwrap();
@@ -267,24 +271,17 @@ impl Federation {
         }
         self.spawn();
         self.drain();
-        self.await_that(&format!("node {node} is ready"), |federation| {
-            federation
-                .get(node, "/readyz")
-                .is_some_and(|(status, _)| status == 200)
+        self.await_that(&format!("node {node} has started"), |federation| {
+            let answer = federation.get(node, "/readyz");
+            answer.is_some_and(|(status, body)| {
+                status == ready && !String::from_utf8_lossy(&body).contains("starting")
+            })
         });
         act(self);
         self.terminate();
         for name in &others {
             std::fs::rename(aside.join(name), nodes.join(name)).unwrap();
         }
-    }
-
-    /// Waits for the program to end by itself; returns whether it succeeded and what it said.
-    pub(crate) fn ended(&mut self) -> (bool, String) {
-        let mut child = self.child.take().unwrap();
-        let mut text = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        (child.wait().unwrap().success(), text)
     }
 
     pub(crate) fn kill(&mut self) {

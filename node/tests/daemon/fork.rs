@@ -8,7 +8,7 @@ use tally_schemas::event::EventKind;
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::Origin;
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for item in std::fs::read_dir(from).unwrap() {
         let item = item.unwrap();
@@ -60,9 +60,9 @@ fn a_forked_log_is_stopped_everywhere_and_each_node_keeps_the_evidence() {
     let shown = |federation: &Federation| (2..=3).all(|node| !evidence_on(federation, node).is_empty());
     federation.await_that("both other nodes keep the evidence", shown);
     federation.await_that("the forked node serves no writes", |federation| {
-        federation
-            .get(1, "/readyz")
-            .is_some_and(|(status, body)| status == 503 && String::from_utf8_lossy(&body).contains("housing"))
+        federation.get(1, "/readyz").is_some_and(|(status, body)| {
+            status == 503 && String::from_utf8_lossy(&body).contains("tally epoch open")
+        })
     });
     let origin = Origin::parse(&format!("{}/housing/1", federation.id)).unwrap();
     let key = LogKey::new(&origin, &crate::federation::key("log housing").public_key());
@@ -79,7 +79,7 @@ fn a_forked_log_is_stopped_everywhere_and_each_node_keeps_the_evidence() {
     let (status, body) = federation.submit(1, &note);
     assert_eq!(
         (status, body["code"].as_str()),
-        (503, Some("writes-stopped")),
+        (503, Some("log-sealed")),
         "{body}"
     );
     // Departments elsewhere go on, and a restart forgets nothing.

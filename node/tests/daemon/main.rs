@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod damage;
+mod epochs;
 mod federation;
 mod fork;
 
@@ -481,16 +482,4 @@ fn a_watcher_hears_of_a_case_on_another_node() {
     );
     let case = federation.file().to_string();
     while !next_changed()["cases"].as_array().unwrap().contains(&json!(case)) {}
-}
-
-#[test]
-fn a_missing_lock_stops_the_start_and_names_the_remedy() {
-    let mut federation = Federation::running();
-    federation.terminate();
-    let lock = federation.data(1).join("lock/housing-1");
-    std::fs::remove_file(lock).unwrap();
-    federation.spawn();
-    let (succeeded, said) = federation.ended();
-    assert!(!succeeded);
-    assert!(said.contains("lock") && said.contains("new epoch"), "{said}");
 }

@@ -450,6 +450,12 @@ pub struct LogBody {
     pub unreceived: u64,
     /// Whether this node writes it.
     pub own: bool,
+    /// How many of its entries count, once a later epoch was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<u64>,
+    /// Why this node must not sign it in this epoch again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
 }
 
 /// What a draft is now.

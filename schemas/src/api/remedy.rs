@@ -58,6 +58,26 @@ pub const REMEDIES: &[(&str, &str)] = &[
         "ask again when the node has caught up, or ask the department's own node",
     ),
     (
+        "epoch",
+        "check the named log and head against what the node shows, and who signed",
+    ),
+    (
+        "epoch-contested",
+        "have as many members as the quorum asks sign an opening: others hold more of the old log",
+    ),
+    (
+        "epoch-key",
+        "put the key that the opening names into keys.logs, or draft the opening with the present key",
+    ),
+    (
+        "epoch-taken",
+        "look which epoch the log is in now, and draft for the next one",
+    ),
+    (
+        "epoch-waits",
+        "submit the same note again when the node has fetched the rest",
+    ),
+    (
         "event",
         "check the id; an event recorded elsewhere may still be under way",
     ),
@@ -88,6 +108,11 @@ pub const REMEDIES: &[(&str, &str)] = &[
         "lines",
         "let exactly the signers that the text names sign, in their order",
     ),
+    ("log", "check the department and the epoch with the list of logs"),
+    (
+        "log-sealed",
+        "the department's administrator opens the next epoch with `tally epoch open`; then submit the same note again",
+    ),
     ("loopback", "run it on the machine of the node"),
     ("method", "see schemas/spec/api.md for the methods of each path"),
     (
@@ -112,6 +137,10 @@ pub const REMEDIES: &[(&str, &str)] = &[
     (
         "not-member",
         "check the department's name against the list of members",
+    ),
+    (
+        "not-opening",
+        "open an epoch with `tally epoch open`; an opening stands nowhere else",
     ),
     ("not-registrar", "submit governance at the registrar's node"),
     (
@@ -148,6 +177,10 @@ pub const REMEDIES: &[(&str, &str)] = &[
     ),
     ("proof", "try again in a moment; the event is recorded"),
     ("query", "see schemas/spec/api.md for what may be asked"),
+    (
+        "rebuilding",
+        "submit the same note again in a moment; nothing was lost",
+    ),
     (
         "registry-hash",
         "take the genesis and the registry from this federation",

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 use std::collections::BTreeMap;
 use tally_schemas::entry::{Entry, EntryHeader, RegistryRef};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::field::{Field, FieldType};
 use tally_schemas::event::{CaseKind, Event, EventKind};
 use tally_schemas::genesis::{Administrator, DepartmentRecord, Genesis, LEVELS, NodeRecord, Role};
@@ -519,6 +520,38 @@ pub(crate) fn governance() -> impl Strategy<Value = Governance> {
             previous,
             issued,
             changes,
+        })
+}
+
+pub(crate) fn opening() -> impl Strategy<Value = Opening> {
+    (
+        origin(),
+        1u32..1000,
+        0u64..1 << 53,
+        hash(),
+        hash(),
+        timestamp(),
+        ".{1,40}",
+    )
+        .prop_map(|(origin, later, size, root, key, issued, reason)| {
+            let old = Origin {
+                epoch: origin.epoch.min(u32::MAX - 1000),
+                ..origin
+            };
+            Opening {
+                federation: old.federation.clone(),
+                origin: Origin {
+                    epoch: old.epoch + later,
+                    ..old.clone()
+                },
+                old: NamedHead {
+                    origin: old,
+                    head: TreeHead { size, root },
+                },
+                log_key: key.0,
+                issued,
+                reason,
+            }
         })
 }
 

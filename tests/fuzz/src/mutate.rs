@@ -87,6 +87,7 @@ const WORDS: &[&[u8]] = &[
     b"tally/entry/v1",
     b"tally/statement/v1",
     b"tally/governance/v1",
+    b"tally/epoch/v1",
     b"tally/genesis/v1",
     b"tally/key/v1",
     b"tally/token/v1",

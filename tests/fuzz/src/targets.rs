@@ -5,6 +5,7 @@
 use tally_schemas::calendar::Calendar;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{Entry, PayloadKind};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::{Event, personal};
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
@@ -85,6 +86,11 @@ pub const DECODERS: &[Target] = &[
         seeds: &["vectors/governance"],
         memory_beside: DECODER_MEMORY,
         run: governance,
+    },
+    Target {
+        name: "epoch",
+        seeds: &["vectors/epoch"],
+        run: epoch,
     },
     Target {
         name: "checkpoint",
@@ -228,6 +234,7 @@ fn entry(bytes: &[u8]) -> bool {
         PayloadKind::Event => drop(event(entry.payload.as_bytes())),
         PayloadKind::Statement => drop(statement(entry.payload.as_bytes())),
         PayloadKind::Governance => drop(governance(entry.payload.as_bytes())),
+        PayloadKind::Epoch => drop(epoch(entry.payload.as_bytes())),
         PayloadKind::Unknown => {}
     }
     true
@@ -255,6 +262,16 @@ fn governance(bytes: &[u8]) -> bool {
             return false;
         };
         assert_eq!(governance.to_text(), text);
+        true
+    })
+}
+
+fn epoch(bytes: &[u8]) -> bool {
+    with_text(bytes, |text| {
+        let Ok(opening) = Opening::parse_text(text) else {
+            return false;
+        };
+        assert_eq!(opening.to_text(), text);
         true
     })
 }

@@ -106,6 +106,7 @@ fn resolved_since(sim: &mut Sim, node: usize, world: &World) {
                 Standing::Roster(_) => Ok("roster"),
                 Standing::Statement => Ok("statement"),
                 Standing::Governance(_) => Ok("governance"),
+                Standing::Opening => Ok("opening"),
                 Standing::NotUnderstood(_) => Ok("not-understood"),
                 Standing::Void(void) => Err(void.code()),
             };
@@ -715,6 +716,7 @@ fn count(sim: &mut Sim, node: usize) {
                 }
                 Standing::NotUnderstood(_) => sim.coverage.hit("not understood"),
                 Standing::Governance(_) => sim.coverage.hit("governance notes"),
+                Standing::Opening => sim.coverage.hit("epochs opened"),
                 Standing::Statement => sim.coverage.hit("statements"),
                 Standing::InCase(_) => {}
             }

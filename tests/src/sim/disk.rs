@@ -67,6 +67,8 @@ impl Remains {
 pub struct Disk {
     logs: BTreeMap<Origin, DiskLog>,
     evidence: BTreeMap<Origin, Vec<u8>>,
+    /// Own logs that are never signed again, and why.
+    seals: BTreeMap<Origin, String>,
 }
 
 impl Disk {
@@ -83,6 +85,29 @@ impl Disk {
     /// Returns every log.
     pub fn iter(&self) -> impl Iterator<Item = (&Origin, &DiskLog)> {
         self.logs.iter()
+    }
+
+    /// Ends the signing of an own log: what no checkpoint covers is not read any more.
+    pub fn seal(&mut self, origin: &Origin, why: String) {
+        if let Some(log) = self.logs.get_mut(origin) {
+            log.entries.truncate(usize::try_from(log.checked).expect("small"));
+        }
+        self.seals.insert(origin.clone(), why);
+    }
+
+    /// Returns the own logs that are never signed again.
+    pub fn seals(&self) -> impl Iterator<Item = (&Origin, &String)> {
+        self.seals.iter()
+    }
+
+    /// Says whether an own log must not be signed.
+    pub fn is_sealed(&self, origin: &Origin) -> bool {
+        self.seals.contains_key(origin)
+    }
+
+    /// Loses a log.
+    pub fn remove(&mut self, origin: &Origin) {
+        self.logs.remove(origin);
     }
 
     /// Keeps the evidence that a log forked.

@@ -12,6 +12,7 @@ use super::rng::Rng;
 use super::run::Run;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sha256};
 use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Refusal};
@@ -191,6 +192,8 @@ pub struct Sim {
     pub other: Option<Box<Oracle>>,
     /// Whether that one stands in the place of the oracle now.
     pub second_view: bool,
+    /// Whether logs go on in later epochs: then the oracle, which knows the first ones, is not shown any more.
+    pub is_epilogue: bool,
     /// How many frames were refused.
     pub refused_frames: u64,
     /// What is told, when it is to be kept instead of printed.
@@ -239,6 +242,7 @@ impl Sim {
             hostile: None,
             other: None,
             second_view: false,
+            is_epilogue: false,
             refused_frames: 0,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
@@ -317,6 +321,9 @@ impl Sim {
 
     /// Shows the oracle an entry that was made.
     pub fn show(&mut self, entry: &[u8]) {
+        if self.is_epilogue {
+            return;
+        }
         self.oracle.show(entry);
         if let Some(other) = &mut self.other {
             other.show(entry);
@@ -471,7 +478,7 @@ impl Sim {
                 _ => {}
             }
         }
-        if self.options.check {
+        if self.options.check && !self.is_epilogue {
             super::checker::check_step(self, node, &touched);
         }
         if self.nodes[node].disk_failed {
@@ -529,6 +536,21 @@ impl Sim {
                     }
                 }
                 Output::Reply { ticket, result } => self.replied(node, ticket, result),
+                Output::Sealed { origin, why } => {
+                    self.note("sealed", node, why.as_bytes());
+                    self.nodes[node].disk.seal(&origin, why);
+                }
+                Output::Refetch(origin) => {
+                    self.coverage.hit("logs of another branch fetched again");
+                    self.nodes[node].disk.remove(&origin);
+                }
+                Output::Rebuild => {
+                    self.coverage.hit("worlds derived anew");
+                    self.crash(node);
+                    self.nodes[node].snapshot = None;
+                    self.start(node);
+                    return;
+                }
                 Output::WantEvidence(_) | Output::Evidence { .. } | Output::Changed(_) | Output::Alarm(_) => {
                 }
             }
@@ -607,13 +629,11 @@ impl Sim {
             .disk
             .get(&batch.origin)
             .expect("it was just written");
-        let leaf = tally_ledger::crypto::leaf_hash(log.entries.last().expect("a batch has entries"));
+        let root = self.root_of(&log.entries);
         assert_eq!(
-            batch.head.root,
-            self.oracle.root_at(&leaf),
+            batch.head.root, root,
             "the head of {} at {} is not the root of its entries",
-            batch.origin,
-            batch.head.size
+            batch.origin, batch.head.size
         );
         assert_eq!(
             batch.head.size,
@@ -632,8 +652,9 @@ impl Sim {
             .get_mut(origin)
             .expect("the log is on the disk");
         let size = log.entries.len() as u64;
-        let leaf = tally_ledger::crypto::leaf_hash(log.entries.last().expect("the log has entries"));
-        let root = self.oracle.root_at(&leaf);
+        let entries = log.entries.clone();
+        let root = self.root_of(&entries);
+        let log = self.nodes[node].disk.get_mut(origin).expect("just found");
         self.checker.signed(origin, size, root);
         log.locked = size;
         let head = tally_schemas::id::TreeHead { size, root };
@@ -641,6 +662,16 @@ impl Sim {
         log.checkpoint.clone_from(&checkpoint);
         log.checked = size;
         checkpoint
+    }
+
+    /// Returns the root over the entries of a log: as the oracle computes it, or, once it is not shown any more, by its definition.
+    fn root_of(&self, entries: &[Arc<[u8]>]) -> Hash {
+        let mut leaves = entries.iter().map(|entry| tally_ledger::crypto::leaf_hash(entry));
+        if self.is_epilogue {
+            return leaves.collect::<tally_ledger::merkle::Tree>().root();
+        }
+        let last = leaves.next_back().expect("the log has entries");
+        self.oracle.root_at(&last)
     }
 
     fn publish(&mut self, node: usize, frame: &Frame) {
@@ -688,7 +719,7 @@ impl Sim {
             return;
         };
         let Some(size) = replica
-            .checkpoint(&origin.department)
+            .checkpoint_of(origin)
             .map(|checkpoint| checkpoint.head().size)
         else {
             return;
@@ -776,8 +807,15 @@ impl Sim {
             {
                 self.coverage.hit("alarms about a node that turned");
             }
+            Alarm::LogSealed { .. } | Alarm::OwnLogAhead { .. } | Alarm::EpochContested { .. }
+                if self.is_epilogue =>
+            {
+                self.coverage.hit("alarms about epochs");
+            }
             Alarm::LogStopped { .. }
             | Alarm::CheckpointDamaged { .. }
+            | Alarm::LogSealed { .. }
+            | Alarm::EpochContested { .. }
             | Alarm::Fork { .. }
             | Alarm::OwnLogAhead { .. }
             | Alarm::WritesStopped { .. } => {

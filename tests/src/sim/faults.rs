@@ -140,9 +140,17 @@ impl Sim {
             self.damage(node);
         }
         let hosted: BTreeSet<DepartmentId> = self.cast.hosted(node).into_iter().collect();
+        let disk = &self.nodes[node].disk;
+        let newest = |department: &DepartmentId| {
+            let logs = disk.iter().map(|(origin, _)| origin);
+            logs.filter(|origin| origin.department == *department)
+                .last()
+                .cloned()
+        };
         let own: Vec<Origin> = hosted
             .iter()
-            .map(|department| self.cast.origin(department))
+            .filter_map(newest)
+            .filter(|origin| !disk.is_sealed(origin))
             .collect();
         for origin in own {
             let behind = self.nodes[node].disk.get(&origin).is_some_and(|log| {
@@ -190,6 +198,16 @@ impl Sim {
 
 /// Reads a disk back from where the replica stands, logs in any order, long ones in two parts.
 pub fn restored(node: &Node, sizes: &BTreeMap<Origin, u64>, rng: &mut Rng) -> Vec<Input> {
+    let later = node
+        .disk
+        .iter()
+        .filter(|(origin, log)| origin.epoch > 1 && !log.entries.is_empty());
+    let openings = later.map(|(_, log)| Input::Opening(log.entries[0].to_vec()));
+    let seals = node.disk.seals().map(|(origin, why)| Input::Seal {
+        origin: origin.clone(),
+        why: why.clone(),
+    });
+    let first: Vec<Input> = openings.chain(seals).collect();
     let mut logs: Vec<Vec<Input>> = Vec::new();
     for (origin, log) in node.disk.iter() {
         let held = usize::try_from(sizes.get(origin).copied().unwrap_or(0)).expect("small");
@@ -219,5 +237,9 @@ pub fn restored(node: &Node, sizes: &BTreeMap<Origin, u64>, rng: &mut Rng) -> Ve
         bytes: bytes.clone(),
         is_kept: true,
     });
-    logs.into_iter().flatten().chain(kept).collect()
+    first
+        .into_iter()
+        .chain(logs.into_iter().flatten())
+        .chain(kept)
+        .collect()
 }

@@ -10,6 +10,7 @@ use tally_ledger::cases::table::{Effect, Guard, Rule, Table, Who};
 use tally_ledger::cases::{Stage, table_of};
 use tally_ledger::crypto::{PublicKey, VerifyingKey, event_id, key_id, leaf_hash, node_hash, sha256};
 use tally_schemas::entry::{Entry, EntryHeader, PayloadKind};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::{CaseKind, Event, EventKind, Kind, SignerRole};
 use tally_schemas::genesis::{DepartmentRecord, Genesis, Role};
 use tally_schemas::governance::{Change, Governance, Right};
@@ -44,6 +45,8 @@ pub enum Content {
     Governance(String),
     /// Not of its format.
     Bad,
+    /// The opening of an epoch.
+    Opening,
 }
 
 /// An entry as the oracle sees it.
@@ -353,6 +356,8 @@ impl Oracle {
     fn stand(&mut self, seen: &mut Seen) -> Result<&'static str, Code> {
         match &seen.content {
             Content::Bad => Err("form"),
+            // Runs that this follows stay within the first epoch.
+            Content::Opening => Err("not-opening"),
             Content::Statement(_) => Ok("statement"),
             Content::Governance(text) => {
                 let text = text.clone();
@@ -1223,6 +1228,8 @@ fn read(payload: &str) -> Content {
         }
         PayloadKind::Statement => Statement::parse_text(payload).map_or(Content::Bad, Content::Statement),
         PayloadKind::Governance => Content::Governance(payload.to_owned()),
+        PayloadKind::Epoch => Opening::parse_text(payload.split("\n\n").next().unwrap_or_default())
+            .map_or(Content::Bad, |_| Content::Opening),
         PayloadKind::Unknown => Content::Bad,
     }
 }

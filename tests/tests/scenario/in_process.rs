@@ -142,6 +142,10 @@ impl InProcess {
                         };
                         queue.push_back((at, done));
                     }
+                    Output::Sealed { origin, .. } | Output::Refetch(origin) => {
+                        panic!("no log of a scenario goes on in a later epoch: {origin}")
+                    }
+                    Output::Rebuild => panic!("nothing of a scenario is derived anew"),
                     Output::Publish(frame) => {
                         if self.nodes[at].on_bus() {
                             for other in (0..self.nodes.len()).filter(|other| *other != at) {

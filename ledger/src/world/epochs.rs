@@ -1,0 +1,268 @@
+//! Epochs: which logs of a department stand, where each of them ends, and what lies beyond.
+//!
+//! What counts of a log follows from the openings held (I5): the newest names the log before it and where that ends, and so on.
+//! Spec: `schemas/spec/epoch.md`.
+
+use super::log::{Continues, Payload, parse_opening};
+use super::{Log, Standing, World};
+use crate::authority::{GovernanceError, Registry};
+use crate::cases::fold::LogNo;
+use crate::checkpoint::LogKey;
+use crate::crypto::{KeyError, PublicKey, event_id};
+use std::sync::Arc;
+use tally_schemas::FormatError;
+use tally_schemas::entry::Entry;
+use tally_schemas::epoch::Opening;
+use tally_schemas::event::Event;
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NamedHead, Origin};
+use tally_schemas::note::Note;
+use tally_schemas::time::Timestamp;
+
+/// What a head that an entry names stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// So many entries of a log that is known here.
+    Entries {
+        /// The log.
+        log: LogNo,
+        /// How many, at most up to its end.
+        size: u64,
+        /// Whether the head named lies beyond the end.
+        is_cut: bool,
+    },
+    /// Nothing that counts: the log is set aside whole.
+    Nothing,
+    /// A log that is not known here.
+    Unknown,
+}
+
+/// An entry beyond the end of its log that carries an event: kept, and without any effect.
+#[derive(Debug, Clone)]
+pub struct SetAside {
+    /// The log.
+    pub origin: Origin,
+    /// The position.
+    pub index: u64,
+    /// When it was recorded.
+    pub recorded: Timestamp,
+    /// The event's id.
+    pub id: EventId,
+    /// The event.
+    pub event: Arc<Event>,
+    /// The log whose opening set it aside.
+    pub by: Origin,
+}
+
+impl World {
+    /// Tells of an opening that the own disk kept, before the entries are read back: nothing beyond the end that it gives
+    /// is resolved then.
+    ///
+    /// # Errors
+    /// The bytes are no entry 0 with an opening.
+    pub fn expect_opening(&mut self, entry: &[u8]) -> Result<(), FormatError> {
+        let entry = Entry::parse(entry)?;
+        let (opening, _) = parse_opening(&entry.payload)?;
+        self.note_opening(&opening);
+        Ok(())
+    }
+
+    fn note_opening(&mut self, opening: &Opening) {
+        let old = (opening.old.origin.clone(), opening.old.head.size);
+        self.openings.insert(opening.origin.clone(), old);
+        let ends: Vec<Option<u64>> = self.logs.iter().map(|log| self.end_of(&log.origin)).collect();
+        for (log, end) in self.logs.iter_mut().zip(ends) {
+            log.end = end;
+        }
+    }
+
+    /// Begins the log that an opening opens; the caller has found the opening good, and the log before it held so far.
+    pub(crate) fn open_epoch(&mut self, opening: &Opening, key: LogKey, prev: Hash) -> Option<LogNo> {
+        let old = self.number_of_log(&opening.old.origin)?;
+        self.note_opening(opening);
+        let number = self.add_log(opening.origin.clone(), key);
+        let keys = self.log_at(old).map(|log| log.keys_seen.clone());
+        if let Some(log) = self.log_mut(number) {
+            log.continues = Some(Continues {
+                old,
+                size: opening.old.head.size,
+                prev,
+                opening: event_id(&opening.to_text()),
+            });
+            log.keys_seen = keys.unwrap_or_default();
+        }
+        Some(number)
+    }
+
+    /// Returns how many entries of a log count, if a later epoch says so; 0 for one that is set aside whole.
+    pub fn end_of(&self, origin: &Origin) -> Option<u64> {
+        let mut standing = Origin {
+            epoch: u32::MAX,
+            ..origin.clone()
+        };
+        let newest = self.openings.range(..=standing.clone()).next_back();
+        standing = newest
+            .map(|(newest, _)| newest)
+            .filter(|newest| newest.department == origin.department)?
+            .clone();
+        while origin.epoch < standing.epoch {
+            let (old, size) = self.openings.get(&standing)?;
+            if old.epoch < origin.epoch {
+                return Some(0);
+            }
+            if old.epoch == origin.epoch {
+                return Some(*size);
+            }
+            standing = old.clone();
+        }
+        None
+    }
+
+    /// Says what a head that an entry names stands for.
+    pub fn reach(&self, named: &NamedHead) -> Reach {
+        let end = self.end_of(&named.origin);
+        if end == Some(0) {
+            return Reach::Nothing;
+        }
+        let size = named.head.size;
+        let upto = end.map_or(size, |end| size.min(end));
+        match self.number_of_log(&named.origin) {
+            Some(log) => Reach::Entries {
+                log,
+                size: upto,
+                is_cut: upto < size,
+            },
+            None => Reach::Unknown,
+        }
+    }
+
+    /// Returns the newest log of a department of which anything is resolved; its first one if none is.
+    pub(crate) fn log_begun(&self, department: &DepartmentId) -> Option<&Log> {
+        let mut log = self.log(department)?;
+        while let Some(continues) = log.continues.filter(|_| log.cursor() == 0) {
+            log = self.log_at(continues.old)?;
+        }
+        Some(log)
+    }
+
+    /// Says whether anything that was resolved here is set aside by now: then everything is derived again.
+    pub fn is_overtaken(&self) -> bool {
+        self.logs.iter().any(|log| {
+            let is_left_out = |end: u64| end == 0 && log.continues.is_some();
+            log.end.is_some_and(|end| log.cursor() > end || is_left_out(end))
+        })
+    }
+
+    /// Says whether a log was opened whose entry 0 is not resolved yet.
+    pub(crate) fn is_opening(&self) -> bool {
+        let mut logs = self.logs.iter();
+        logs.any(|log| log.continues.is_some() && log.cursor() == 0)
+    }
+
+    /// Returns the events of a case that stand beyond the end of their logs, as far as they are held here; which those are
+    /// is no state.
+    pub fn set_aside(&self, case: &CaseId) -> Vec<SetAside> {
+        let mut found = Vec::new();
+        for log in self.logs() {
+            let Some(by) = self.opened_after(&log.origin).filter(|_| log.end.is_some()) else {
+                continue;
+            };
+            for waiting in &log.waiting {
+                let Payload::Event { id, event, .. } = &waiting.payload else {
+                    continue;
+                };
+                let index = waiting.header.index;
+                if log.is_set_aside(index) && event.case.unwrap_or(*id) == *case {
+                    found.push(SetAside {
+                        origin: Origin::clone(&log.origin),
+                        index,
+                        recorded: waiting.header.recorded,
+                        id: *id,
+                        event: event.clone(),
+                        by: by.clone(),
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    /// Returns the log whose opening gave a log its end.
+    pub fn opened_after(&self, origin: &Origin) -> Option<Origin> {
+        let later = self
+            .openings
+            .iter()
+            .filter(|(later, _)| later.department == origin.department && later.epoch > origin.epoch);
+        let mut later: Vec<&Origin> = later
+            .filter(|(_, (old, _))| old.epoch <= origin.epoch)
+            .map(|(later, _)| later)
+            .collect();
+        later.sort();
+        let stands = |later: &&&Origin| self.end_of(later) != Some(0);
+        later.iter().find(stands).map(|later| Origin::clone(later))
+    }
+}
+
+impl World {
+    /// Returns the registry version that the first entries of a log of the registrar lead to; none while they are not resolved.
+    pub(crate) fn version_at(&self, number: LogNo, size: u64) -> Option<u64> {
+        let log = self.log_at(number).filter(|log| log.cursor() >= size)?;
+        let notes = (0..size)
+            .rev()
+            .filter_map(|index| match self.resolved(number, index)?.standing {
+                Standing::Governance(version) => Some(version),
+                _ => None,
+            });
+        let found = notes.take(1).next();
+        match (found, log.continues) {
+            (Some(version), _) => Some(version),
+            (None, Some(before)) => self.version_at(before.old, before.size),
+            (None, None) => Some(0),
+        }
+    }
+}
+
+/// Why an entry opens no epoch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpeningError {
+    /// The bytes are no entry 0 with an opening.
+    #[error("entry 0 is no opening: {0}")]
+    Format(#[from] FormatError),
+    /// The registry does not have the version that it names.
+    #[error("entry 0 names registry version {0}, which the registry learnt so far does not have")]
+    Registry(u64),
+    /// Nobody signed it who may.
+    #[error("the opening is signed neither by the administrator nor by a quorum: {0}")]
+    Signature(#[from] GovernanceError),
+    /// The log key is not admissible.
+    #[error("the log key of the opening is not admissible: {0}")]
+    Key(#[from] KeyError),
+}
+
+/// Verifies entry 0 of a log of a later epoch for those who hold no world: what it opens, and the key of the log.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn verify_opening(bytes: &[u8], registry: &Registry) -> Result<(Opening, LogKey), OpeningError> {
+    let (entry, opening, note) = read_opening(bytes)?;
+    let named = entry.header.registry;
+    if registry.hash_of(named.version) != Some(named.hash) || opening.federation != *registry.federation() {
+        return Err(OpeningError::Registry(named.version));
+    }
+    registry.opened_by(&note, &opening.origin, named.version)?;
+    let key = LogKey::new(&opening.origin, &PublicKey::admit(&opening.log_key)?);
+    Ok((opening, key))
+}
+
+/// Reads entry 0 of a log of a later epoch.
+pub(crate) fn read_opening(bytes: &[u8]) -> Result<(Entry, Opening, Note), FormatError> {
+    let entry = Entry::parse(bytes)?;
+    let (opening, note) = parse_opening(&entry.payload)?;
+    if opening.origin != entry.header.origin || entry.header.index != 0 {
+        return Err(FormatError::malformed(
+            "opening",
+            "is not entry 0 of the log that it opens",
+        ));
+    }
+    Ok((entry, opening, note))
+}

@@ -1,0 +1,231 @@
+//! A department whose signing lock is lost: its node does not sign, the others go on, and the next epoch takes up the cases.
+
+use crate::federation::{APPLICATION, Federation, department, key};
+use crate::fork::copy;
+use serde_json::Value;
+use std::time::Duration;
+use tally_ledger::crypto::sign_note;
+use tally_schemas::epoch::Opening;
+use tally_schemas::event::EventKind;
+use tally_schemas::id::{Hash, NamedHead, Origin, TreeHead};
+use tally_schemas::note::Note;
+use tally_schemas::time::Timestamp;
+
+fn log_of(federation: &Federation, node: usize, epoch: u32) -> Option<Value> {
+    let origin = format!("{}/housing/{epoch}", federation.id);
+    let logs = federation.read(node, "/v1/logs")["data"]
+        .as_array()
+        .unwrap()
+        .clone();
+    logs.into_iter().find(|log| log["origin"] == origin.as_str())
+}
+
+/// Makes the opening of housing's log of an epoch, from the head that a node shows of an earlier one.
+fn opening(federation: &Federation, node: usize, old: u32, epoch: u32, by: &[&str]) -> Vec<u8> {
+    let shown = log_of(federation, node, old).unwrap();
+    assert_eq!(shown["size"], shown["checkpoint"], "{shown}");
+    let origin = Origin::parse(&format!("{}/housing/{old}", federation.id)).unwrap();
+    let opening = Opening {
+        federation: federation.id.clone(),
+        origin: Origin {
+            epoch,
+            ..origin.clone()
+        },
+        old: NamedHead {
+            origin,
+            head: TreeHead {
+                size: shown["size"].as_u64().unwrap(),
+                root: Hash::parse_base64(shown["root"].as_str().unwrap()).unwrap(),
+            },
+        },
+        log_key: *key("log housing").public_key().as_bytes(),
+        issued: Timestamp::parse(crate::federation::START).unwrap(),
+        reason: "the signing lock was lost".to_owned(),
+    };
+    let text = opening.to_text();
+    let lines = by.iter().map(|id| {
+        let name = format!("{}/{}/admin", federation.id, department(id));
+        sign_note(&text, &name, &key(&format!("admin {id}"))).unwrap()
+    });
+    Note {
+        lines: lines.collect(),
+        text,
+    }
+    .to_bytes()
+}
+
+/// Submits until the node takes it: it may have to fetch the rest, or to derive everything anew.
+fn open(federation: &Federation, note: &[u8]) -> Value {
+    for _ in 0..600 {
+        let (status, body) = federation.submit(1, note);
+        if status == 200 {
+            return body;
+        }
+        assert_eq!(status, 503, "{body}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("in vain waited for the opening to be recorded");
+}
+
+fn start_sealed(federation: &mut Federation) {
+    federation.spawn();
+    federation.drain();
+    federation.await_that("the node of housing says that it must not sign", |federation| {
+        federation.get(1, "/readyz").is_some_and(|(status, body)| {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            status == 503 && text.contains("housing") && text.contains("tally epoch open")
+        })
+    });
+    for node in 2..=3 {
+        federation.await_that("the other nodes are ready", |federation| {
+            federation
+                .get(node, "/readyz")
+                .is_some_and(|(status, _)| status == 200)
+        });
+    }
+}
+
+#[test]
+fn a_lost_lock_ends_an_epoch_and_the_administrator_opens_the_next() {
+    let mut federation = Federation::running();
+    let case = federation.file();
+    federation.await_equal();
+    federation.terminate();
+    std::fs::remove_file(federation.data(1).join("lock/housing-1")).unwrap();
+    start_sealed(&mut federation);
+
+    let event = federation.event("housing", EventKind::RequestFiled, None, &["civil"], APPLICATION);
+    let refused = federation.sign(&event, 2);
+    let (status, body) = federation.submit(1, &refused);
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (503, Some("log-sealed")),
+        "{body}"
+    );
+    // Others go on, also the other department of the same node.
+    let granted = r#"{"from":"2026-02-01","items":[1,2],"mode":"api","to":"2026-12-31"}"#;
+    federation.act(
+        "civil",
+        EventKind::RequestGranted,
+        Some(case),
+        &["housing"],
+        granted,
+    );
+    let post = r#"{"duties":["handle"],"nameEn":"desk","nameZh":"desk","post":"desk"}"#;
+    federation.act("bureau", EventKind::RosterPostCreated, None, &[], post);
+
+    let note = opening(&federation, 1, 1, 2, &["housing"]);
+    let opened = open(&federation, &note);
+    assert_eq!(
+        (opened["origin"].as_str(), opened["index"].as_u64()),
+        (Some(format!("{}/housing/2", federation.id).as_str()), Some(0))
+    );
+    assert!(federation.data(1).join("lock/housing-2").is_file());
+    federation.await_that("the node takes writes again", |federation| {
+        federation
+            .get(1, "/readyz")
+            .is_some_and(|(status, _)| status == 200)
+    });
+    // What was refused is recorded now, and the same case goes on.
+    assert_eq!(federation.submit(1, &refused).0, 200);
+    let urged = federation.act(
+        "housing",
+        EventKind::RequestUrged,
+        Some(case),
+        &["civil"],
+        r#"{"text":"please deliver"}"#,
+    );
+    federation.await_equal();
+    let seen = |federation: &Federation| {
+        let trail = federation.read(3, &format!("/v1/cases/{case}/trail"));
+        trail["data"]["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["event"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(seen(&federation).contains(&urged.to_string()));
+    for node in 1..=3 {
+        assert_eq!(log_of(&federation, node, 2).unwrap()["stopped"], Value::Null);
+        assert!(log_of(&federation, node, 1).unwrap()["ends"].is_u64());
+    }
+    // A restart forgets nothing of it, from a snapshot or from the logs.
+    federation.terminate();
+    federation.start();
+    federation.file();
+    federation.await_equal();
+    federation.kill();
+    for node in 1..=3 {
+        // A node that was killed early has none.
+        let _none = std::fs::remove_dir_all(federation.data(node).join("snapshot"));
+    }
+    federation.start();
+    federation.file();
+    federation.await_equal();
+    assert!(seen(&federation).contains(&urged.to_string()));
+}
+
+#[test]
+fn a_node_that_holds_more_of_the_old_log_contests_until_a_quorum_settles_it() {
+    let mut federation = Federation::running();
+    federation.file();
+    federation.await_equal();
+    federation.terminate();
+    let old = federation.folder().join("old");
+    copy(&federation.data(1), &old);
+    federation.start();
+    let lost = federation.file();
+    federation.await_equal();
+    federation.terminate();
+
+    // Restored without its lock, as a backup is, where nobody can tell that there was more.
+    std::fs::remove_dir_all(federation.data(1)).unwrap();
+    copy(&old, &federation.data(1));
+    std::fs::remove_file(federation.data(1).join("lock/housing-1")).unwrap();
+    federation.alone_until(1, 503, |federation| {
+        let note = opening(federation, 1, 1, 2, &["housing"]);
+        open(federation, &note);
+        federation.file();
+    });
+
+    federation.spawn();
+    federation.drain();
+    for node in 2..=3 {
+        federation.await_that("who holds more contests the new epoch", |federation| {
+            federation.get(node, "/readyz").is_some_and(|(_, body)| {
+                let text = String::from_utf8_lossy(&body).into_owned();
+                text.contains("quorum") && text.contains("housing/2")
+            })
+        });
+        assert_eq!(log_of(&federation, node, 2), None);
+        let held = federation.get(node, &format!("/v1/proofs/{lost}")).unwrap().0;
+        assert_eq!(
+            held, 200,
+            "nothing is un-applied on node {node} before it is settled"
+        );
+    }
+    let alone = federation.file();
+    // Three of four let what epoch 2 holds count.
+    let note = opening(&federation, 1, 2, 3, &["archive", "bureau", "civil"]);
+    open(&federation, &note);
+    federation.await_that("all nodes hold the third epoch", |federation| {
+        (1..=3).all(|node| {
+            let log = log_of(federation, node, 3);
+            log.is_some_and(|log| log["cursor"].as_u64() > Some(0))
+        })
+    });
+    federation.await_equal();
+    for node in 1..=3 {
+        let path = |case: &dyn std::fmt::Display| format!("/v1/cases/{case}");
+        assert_eq!(federation.get(node, &path(&alone)).unwrap().0, 200);
+        assert_eq!(
+            federation.get(node, &path(&lost)).unwrap().0,
+            404,
+            "it is set aside on node {node}"
+        );
+    }
+    let case = federation.file();
+    federation.await_equal();
+    assert_eq!(federation.get(3, &format!("/v1/cases/{case}")).unwrap().0, 200);
+}
