@@ -10,10 +10,12 @@ use crate::crypto::{PublicKey, leaf_hash, sha256};
 use crate::merkle::{Frontier, verify_consistency};
 use crate::world::{Payload, read_opening};
 use std::collections::BTreeSet;
+use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{EntryHeader, RegistryRef};
 use tally_schemas::epoch::Opening;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Origin};
+use tally_schemas::limits::CHECKPOINT_BYTES_MAX;
 use tally_schemas::note::Note;
 use tally_schemas::time::Timestamp;
 
@@ -174,6 +176,12 @@ impl Replica {
             return;
         }
         if self.world.end_of(&origin) == Some(0) {
+            return;
+        }
+        let stated = Note::parse(&frame.checkpoint, CHECKPOINT_BYTES_MAX)
+            .and_then(|note| Checkpoint::parse(&note.text));
+        if stated.map_or(true, |stated| stated.origin != origin) {
+            self.refuse_frame(&origin, "its checkpoint is of another log");
             return;
         }
         let Some(first) = frame.entries.first().filter(|_| frame.start == 0) else {
