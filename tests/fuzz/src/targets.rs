@@ -90,6 +90,7 @@ pub const DECODERS: &[Target] = &[
     Target {
         name: "epoch",
         seeds: &["vectors/epoch"],
+        memory_beside: DECODER_MEMORY,
         run: epoch,
     },
     Target {
