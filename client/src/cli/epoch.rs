@@ -2,10 +2,10 @@
 
 use super::arguments::{EpochCommand, EpochDraft, EpochOpen, EpochSign, EpochSub};
 use super::error::{Failure, Outcome, file_failure};
+use super::governance::write_collected;
 use super::output::Output;
 use super::session::{Connection, Session};
 use super::submit;
-use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tally_ledger::world::verify_opening;
@@ -220,25 +220,6 @@ fn tell(opening: &Opening, output: &mut Output) {
 }
 
 fn write(note: &Note, path: &Path, connection: &Connection, output: &mut Output) -> Outcome {
-    std::fs::write(path, note.to_bytes()).map_err(|error| file_failure(path, &error))?;
-    let quorum = usize::from(connection.trust.registry().genesis().quorum);
-    let texts = output.texts;
-    output.value(&json!({"note": path, "signatures": note.lines.len(), "quorum": quorum}));
-    output.line(&texts.fill(
-        "ui.governance-signed",
-        &[
-            ("path", &path.display()),
-            ("signatures", &note.lines.len()),
-            ("quorum", &quorum),
-        ],
-    ));
-    if !output.json {
-        let hint = if note.lines.len() < quorum {
-            "hint.epoch-more"
-        } else {
-            "hint.epoch-submit"
-        };
-        output.hint(&texts.fill(hint, &[("path", &path.display())]));
-    }
-    Ok(())
+    let hints = ["hint.epoch-more", "hint.epoch-submit"];
+    write_collected(note, path, hints, connection, output)
 }

@@ -170,6 +170,18 @@ fn describe(change: &Change, output: &Output) -> String {
 }
 
 fn write(note: &Note, path: &Path, connection: &Connection, output: &mut Output) -> Outcome {
+    let hints = ["hint.governance-more", "hint.governance-submit"];
+    write_collected(note, path, hints, connection, output)
+}
+
+/// Writes a note that collects lines, with what is to be done while lines lack and when there are enough.
+pub(super) fn write_collected(
+    note: &Note,
+    path: &Path,
+    [more, enough]: [&'static str; 2],
+    connection: &Connection,
+    output: &mut Output,
+) -> Outcome {
     std::fs::write(path, note.to_bytes()).map_err(|error| file_failure(path, &error))?;
     let quorum = usize::from(connection.trust.registry().genesis().quorum);
     let texts = output.texts;
@@ -183,11 +195,7 @@ fn write(note: &Note, path: &Path, connection: &Connection, output: &mut Output)
         ],
     ));
     if !output.json {
-        let hint = if note.lines.len() < quorum {
-            "hint.governance-more"
-        } else {
-            "hint.governance-submit"
-        };
+        let hint = if note.lines.len() < quorum { more } else { enough };
         output.hint(&texts.fill(hint, &[("path", &path.display())]));
     }
     Ok(())

@@ -192,8 +192,6 @@ pub struct Sim {
     pub other: Option<Box<Oracle>>,
     /// Whether that one stands in the place of the oracle now.
     pub second_view: bool,
-    /// Whether logs go on in later epochs: then the oracle, which knows the first ones, is not shown any more.
-    pub is_epilogue: bool,
     /// How many frames were refused.
     pub refused_frames: u64,
     /// What is told, when it is to be kept instead of printed.
@@ -242,7 +240,6 @@ impl Sim {
             hostile: None,
             other: None,
             second_view: false,
-            is_epilogue: false,
             refused_frames: 0,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
@@ -321,9 +318,6 @@ impl Sim {
 
     /// Shows the oracle an entry that was made.
     pub fn show(&mut self, entry: &[u8]) {
-        if self.is_epilogue {
-            return;
-        }
         self.oracle.show(entry);
         if let Some(other) = &mut self.other {
             other.show(entry);
@@ -478,7 +472,7 @@ impl Sim {
                 _ => {}
             }
         }
-        if self.options.check && !self.is_epilogue {
+        if self.options.check {
             super::checker::check_step(self, node, &touched);
         }
         if self.nodes[node].disk_failed {
@@ -664,14 +658,10 @@ impl Sim {
         checkpoint
     }
 
-    /// Returns the root over the entries of a log: as the oracle computes it, or, once it is not shown any more, by its definition.
+    /// Returns the root over the entries of a log, as the oracle computes it.
     fn root_of(&self, entries: &[Arc<[u8]>]) -> Hash {
-        let mut leaves = entries.iter().map(|entry| tally_ledger::crypto::leaf_hash(entry));
-        if self.is_epilogue {
-            return leaves.collect::<tally_ledger::merkle::Tree>().root();
-        }
-        let last = leaves.next_back().expect("the log has entries");
-        self.oracle.root_at(&last)
+        let last = entries.last().expect("the log has entries");
+        self.oracle.root_at(&tally_ledger::crypto::leaf_hash(last))
     }
 
     fn publish(&mut self, node: usize, frame: &Frame) {
@@ -806,11 +796,6 @@ impl Sim {
                 .is_some_and(|hostile| hostile.explains(node, alarm)) =>
             {
                 self.coverage.hit("alarms about a node that turned");
-            }
-            Alarm::LogSealed { .. } | Alarm::OwnLogAhead { .. } | Alarm::EpochContested { .. }
-                if self.is_epilogue =>
-            {
-                self.coverage.hit("alarms about epochs");
             }
             Alarm::LogStopped { .. }
             | Alarm::CheckpointDamaged { .. }
