@@ -3,12 +3,13 @@
 use super::rng::Rng;
 use std::collections::BTreeMap;
 use tally_ledger::crypto::{SigningKey, sha256, sign_note};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::Event;
 use tally_schemas::genesis::{Administrator, DepartmentRecord, Genesis, NodeRecord, Role};
 use tally_schemas::governance::{Change, Governance};
 use tally_schemas::id::{DepartmentId, FederationId, Hash, NodeId, OfficerId, Origin, PostId};
 use tally_schemas::json::Json;
-use tally_schemas::note::Note;
+use tally_schemas::note::{Note, SignatureLine};
 use tally_schemas::profile::Profile;
 use tally_schemas::shipped::{calendar_text, profile_text};
 use tally_schemas::time::Timestamp;
@@ -269,6 +270,38 @@ impl Cast {
         }
     }
 
+    /// Returns the log of a department in an epoch.
+    pub fn origin_of(&self, department: &DepartmentId, epoch: u32) -> Origin {
+        Origin {
+            epoch,
+            ..self.origin(department)
+        }
+    }
+
+    /// Returns the seed of the key of a log: every second epoch has a new one.
+    pub fn log_seed(&self, origin: &Origin) -> [u8; 32] {
+        match origin.epoch / 2 {
+            0 => self.member(&origin.department).log_seed,
+            number => key_seed(self.seed, &format!("{}/log/{number}", origin.department)),
+        }
+    }
+
+    /// Signs the opening of an epoch by administrators.
+    pub fn open_epoch(&self, opening: &Opening, by: &[(DepartmentId, OfficerId, [u8; 32])]) -> Vec<u8> {
+        let text = opening.to_text();
+        let lines = self.governing_lines(&text, by);
+        Note { text, lines }.to_bytes()
+    }
+
+    fn governing_lines(&self, text: &str, by: &[(DepartmentId, OfficerId, [u8; 32])]) -> Vec<SignatureLine> {
+        let line = |(department, name, seed): &(DepartmentId, OfficerId, [u8; 32])| {
+            let key = SigningKey::from_seed(seed);
+            let name = format!("{}/{department}/{name}", self.federation);
+            sign_note(text, &name, &key).expect("a note can be signed")
+        };
+        by.iter().map(line).collect()
+    }
+
     /// Makes a new key for an officer, and remembers it.
     pub fn new_officer_key(&mut self, department: &DepartmentId, officer: &OfficerId) -> [u8; 32] {
         self.keys += 1;
@@ -325,14 +358,7 @@ impl Cast {
             changes,
         };
         let text = governance.to_text();
-        let lines = by
-            .iter()
-            .map(|(department, name, seed)| {
-                let key = SigningKey::from_seed(seed);
-                let name = format!("{}/{department}/{name}", self.federation);
-                sign_note(&text, &name, &key).expect("a governance note can be signed")
-            })
-            .collect();
+        let lines = self.governing_lines(&text, by);
         Note { text, lines }.to_bytes()
     }
 }

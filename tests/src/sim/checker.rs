@@ -2,6 +2,7 @@
 
 use super::coverage::{race_name, row_name};
 use super::engine::{Acknowledged, Sim};
+use super::ground::{LogId, log_id};
 use super::oracle::{Leaf, Meaning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -23,8 +24,9 @@ pub struct Checker {
     meanings: BTreeMap<Key, Rc<Meaning>>,
     states: BTreeMap<Key, Hash>,
     worlds: BTreeMap<Hash, Hash>,
-    cursors: Vec<BTreeMap<DepartmentId, u64>>,
-    waiting: BTreeSet<(usize, DepartmentId, u64)>,
+    cursors: Vec<BTreeMap<LogId, u64>>,
+    waiting: BTreeSet<(usize, LogId, u64)>,
+    sealed: BTreeSet<Origin>,
     steps: u64,
 }
 
@@ -45,6 +47,10 @@ impl Checker {
 
     /// I3: never two roots for one size, never a smaller size after a larger one.
     pub fn signed(&mut self, origin: &Origin, size: u64, root: Hash) {
+        assert!(
+            !self.sealed.contains(origin),
+            "I3: {origin} was signed at {size} after it had been sealed"
+        );
         let of = self.signed.entry(origin.clone()).or_default();
         if let Some((last, _)) = of.last_key_value() {
             assert!(
@@ -58,6 +64,20 @@ impl Checker {
             "I3: two roots were signed for {origin} at {size}"
         );
     }
+
+    /// I3: from now on a log is never signed again.
+    pub fn seal(&mut self, origin: &Origin) {
+        self.sealed.insert(origin.clone());
+    }
+
+    /// Returns the sizes at which a log was signed.
+    pub fn signed_sizes(&self, origin: &Origin) -> Vec<u64> {
+        self.signed
+            .get(origin)
+            .into_iter()
+            .flat_map(|of| of.keys().copied())
+            .collect()
+    }
 }
 
 /// Checks a node after a step: what it resolved since, and every case that changed.
@@ -66,7 +86,9 @@ pub fn check_step(sim: &mut Sim, node: usize, touched: &BTreeSet<CaseId>) {
 }
 
 fn check_step_in_view(sim: &mut Sim, node: usize, touched: &BTreeSet<CaseId>) {
-    let Some(replica) = sim.nodes[node].replica.take() else {
+    // What is set aside by now is still there, until everything is derived anew at once.
+    let is_settled = |replica: &mut Replica| !replica.world().is_overtaken();
+    let Some(replica) = sim.nodes[node].replica.take_if(is_settled) else {
         return;
     };
     resolved_since(sim, node, replica.world());
@@ -83,22 +105,27 @@ fn check_step_in_view(sim: &mut Sim, node: usize, touched: &BTreeSet<CaseId>) {
 /// I2 and I4 for entries that a node resolved since it was looked at last.
 fn resolved_since(sim: &mut Sim, node: usize, world: &World) {
     for log in world.logs() {
-        let department = &log.origin.department;
-        let from = sim.checker.cursors[node].get(department).copied().unwrap_or(0);
+        let (id, origin) = (log_id(&log.origin), &log.origin);
+        let number = world.number_of_log(origin).expect("the log is known");
+        assert_eq!(
+            log.end,
+            sim.oracle.end_of(&id),
+            "the end of {origin} on node-{node}"
+        );
+        let from = sim.checker.cursors[node].get(&id).copied().unwrap_or(0);
         let cursor = log.cursor();
         assert!(
             from <= cursor,
-            "I6: node-{node} resolved less of {department} than before"
+            "I6: node-{node} resolved less of {origin} than before"
         );
         for index in from..cursor {
             let leaf = log.tree.leaf(index).expect("resolved entries are held");
             let seen = sim.oracle.entry(&leaf).clone();
             assert_eq!(
                 (seen.log(), seen.header.index),
-                (department, index),
+                (&id, index),
                 "I2: an entry stands elsewhere"
             );
-            let number = world.number(department).expect("the log is known");
             let resolved = world.resolved(number, index).expect("the cursor counts them");
             let upto = world.upto(number, index + 1).expect("the cursor counts it");
             let got = match &resolved.standing {
@@ -112,30 +139,28 @@ fn resolved_since(sim: &mut Sim, node: usize, world: &World) {
             };
             assert_eq!(
                 got, seen.standing,
-                "I4: entry {index} of {department} on node-{node} ({:?}), left the node, right the oracle",
+                "I4: entry {index} of {origin} on node-{node} ({:?}), left the node, right the oracle",
                 resolved.standing
             );
             for (other, (size, _)) in &seen.vec {
-                let below = if other == department { *size + 1 } else { *size };
-                let number = world.number(other).expect("logs below are known");
+                let below = if *other == id { *size + 1 } else { *size };
+                let other_origin = sim.cast.origin_of(&other.0, other.1);
+                let number = world.number_of_log(&other_origin).expect("logs below are known");
                 assert_eq!(
                     upto.size(number),
                     below,
-                    "vec of entry {index} of {department} for {other} on node-{node}"
+                    "vec of entry {index} of {origin} for {other:?} on node-{node}"
                 );
             }
-            if sim.checker.waiting.remove(&(node, department.clone(), index)) {
+            if sim.checker.waiting.remove(&(node, id.clone(), index)) {
                 sim.coverage.hit("unresolved, then resolved");
             }
         }
-        sim.checker.cursors[node].insert(department.clone(), cursor);
-        if let Some(number) = world.number(department)
-            && world
-                .waits_for(number)
-                .is_some_and(|why| !why.starts_with("signatures"))
-        {
-            sim.checker.waiting.insert((node, department.clone(), cursor));
+        let waits = world.waits_for(number);
+        if waits.is_some_and(|why| !why.starts_with("signatures")) {
+            sim.checker.waiting.insert((node, id.clone(), cursor));
         }
+        sim.checker.cursors[node].insert(id, cursor);
     }
     let tip = registrar_tip(sim, world);
     let newest = world.registry().newest();
@@ -147,7 +172,10 @@ fn resolved_since(sim: &mut Sim, node: usize, world: &World) {
 }
 
 fn registrar_tip(sim: &Sim, world: &World) -> Option<Leaf> {
-    let log = world.log(&sim.cast.registrar)?;
+    let of = |log: &&tally_ledger::world::Log| {
+        log.origin.department == sim.cast.registrar && log.cursor() > 0 && log.end != Some(0)
+    };
+    let log = world.logs().filter(of).last()?;
     log.tree.leaf(log.cursor().checked_sub(1)?)
 }
 
@@ -160,7 +188,11 @@ fn set_of(sim: &Sim, world: &World, case: CaseId) -> Vec<Leaf> {
         .copied()
         .filter(|leaf| {
             let seen = sim.oracle.entry(leaf);
-            world.log(seen.log()).is_some_and(|log| {
+            let origin = &seen.header.origin;
+            let log = world
+                .number_of_log(origin)
+                .and_then(|number| world.log_at(number));
+            log.is_some_and(|log| {
                 seen.header.index < log.cursor() && log.tree.leaf(seen.header.index) == Some(*leaf)
             })
         })
@@ -177,10 +209,9 @@ fn check_case(sim: &mut Sim, node: usize, world: &World, case: CaseId) {
     let set = set_of(sim, world, case);
     let newest = world.registry().newest();
     let mut parts: Vec<&[u8]> = set.iter().map(|leaf| leaf.0.as_slice()).collect();
-    // After a fork the same entries name heads that one side knows and the other does not.
-    if sim.second_view {
-        parts.push(b"second");
-    }
+    // On who knows which openings, and who holds which branch, it depends what lies in the past of the same entries.
+    let view = format!("{:?}", sim.view);
+    parts.push(view.as_bytes());
     let digest = sha256(&parts);
     let key = (case, newest.hash, digest);
     let bytes = fold
@@ -209,13 +240,13 @@ fn check_case(sim: &mut Sim, node: usize, world: &World, case: CaseId) {
                 let seen = sim.oracle.entry(leaf);
                 format!(
                     "  {} {} v{} {:?} vec {:?}",
-                    seen.log(),
+                    seen.header.origin,
                     seen.header.index,
                     seen.header.registry.version,
                     describe(seen),
                     seen.vec
                         .iter()
-                        .map(|(log, (size, _))| format!("{log}:{size}"))
+                        .map(|((log, epoch), (size, _))| format!("{log}/{epoch}:{size}"))
                         .collect::<Vec<_>>()
                 )
             })
@@ -426,6 +457,7 @@ pub fn check_world(sim: &mut Sim, node: usize, world: &World) {
         check_case(sim, node, world, case);
     }
     let (cursors, digest) = (cursors_of(world, |_| true), digest_of(world));
+    let cursors = sha256(&[&cursors.0, format!("{:?}", sim.view).as_bytes()]);
     if let Some(before) = sim.checker.worlds.insert(cursors, digest) {
         assert_eq!(
             before, digest,
@@ -447,8 +479,8 @@ fn check_recorded_in_view(sim: &mut Sim, node: usize, note: Vec<u8>, recorded: &
         .unwrap_or_else(|| panic!("I1: {} was acknowledged before it was durable", recorded.event))
         .clone();
     let proof = TlogProof::parse(&recorded.proof).expect("a served proof is of its format");
-    let member = sim.cast.member(&recorded.origin.department);
-    let key = PublicKey::admit(&member.record.log_key).expect("log keys are admissible");
+    let key = super::cast::public(&sim.cast.log_seed(&recorded.origin));
+    let key = PublicKey::admit(&key).expect("log keys are admissible");
     let key = tally_ledger::checkpoint::LogKey::new(&recorded.origin, &key);
     if let Err(error) = verify_recorded(&entry, &proof, &key) {
         panic!("I6: the proof of {} does not verify: {error}", recorded.event);
@@ -467,16 +499,28 @@ fn check_recorded_in_view(sim: &mut Sim, node: usize, note: Vec<u8>, recorded: &
         Ok(_) => {}
         Err(code) => panic!("an accepted event is void: {code}: {}", describe(&seen)),
     }
-    let earlier = sim.acknowledged.iter().find(|held| held.event == recorded.event);
-    if let Some(earlier) = earlier {
-        assert_eq!(
-            (earlier.index, earlier.leaf),
-            (recorded.index, leaf),
-            "a repeated submission of {} got another place",
-            recorded.event
-        );
+    let mut earlier = sim
+        .acknowledged
+        .iter()
+        .filter(|held| held.event == recorded.event);
+    let place = |held: &Acknowledged| (held.index, held.leaf) == (recorded.index, leaf);
+    // Another place only for what was set aside.
+    let moved = earlier
+        .clone()
+        .find(|held| !place(held) && sim.oracle.counts(&held.leaf));
+    assert!(
+        moved.is_none(),
+        "a repeated submission of {} got another place: {} {} after {moved:?}",
+        recorded.event,
+        recorded.origin,
+        recorded.index
+    );
+    if earlier.any(place) {
         sim.coverage.hit("copies answered with the same proof");
         return;
+    }
+    if sim.acknowledged.iter().any(|held| held.event == recorded.event) {
+        sim.coverage.hit("set aside and recorded again");
     }
     sim.coverage.hit("acknowledged");
     let acknowledged = Acknowledged {
@@ -492,7 +536,9 @@ fn check_recorded_in_view(sim: &mut Sim, node: usize, note: Vec<u8>, recorded: &
 /// I1: what was acknowledged is on the disk after a crash.
 pub fn check_acknowledged(sim: &Sim, node: usize) {
     for held in &sim.acknowledged {
-        if sim.cast.member(&held.origin.department).node != node {
+        // An old copy holds less, and so does what is fetched again.
+        let is_lost = sim.repair.lost(&held.origin);
+        if sim.cast.member(&held.origin.department).node != node || is_lost {
             continue;
         }
         let place = usize::try_from(held.index).expect("small");
@@ -528,11 +574,16 @@ pub fn converged(sim: &Sim) -> bool {
     let Some(first) = honest(sim).next().and_then(|(_, node)| node.replica.as_ref()) else {
         return false;
     };
+    if !sim.repair.is_done() {
+        return false;
+    }
+    // What lies beyond the end of a log is held by some and not by others.
+    let counts = |log: &tally_ledger::world::Log| log.end.map_or(log.size(), |end| end.min(log.size()));
     let sizes = |world: &World| {
         world
             .logs()
-            .filter(|log| !is_silent(sim, &log.origin.department))
-            .map(|log| (log.cursor(), log.size()))
+            .filter(|log| !is_silent(sim, &log.origin.department) && log.end != Some(0))
+            .map(|log| (Origin::clone(&log.origin), log.end, log.cursor(), counts(log)))
             .collect::<Vec<_>>()
     };
     let plain = sizes(first.world());
@@ -562,11 +613,12 @@ pub fn converged(sim: &Sim) -> bool {
             && replica
                 .world()
                 .logs()
-                .all(|log| log.waiting.is_empty() || !heard(&log.origin.department))
+                .all(|log| log.cursor() == counts(log) || !heard(&log.origin.department))
+            && replica.contested().all(|(origin, _)| !heard(&origin.department))
             && sim.cast.hosted(place).iter().all(|department| {
                 let size = node
                     .disk
-                    .get(&sim.cast.origin(department))
+                    .get(&sim.newest(department))
                     .map_or(0, |log| log.entries.len() as u64);
                 replica
                     .world()
@@ -587,17 +639,22 @@ pub fn differences(sim: &Sim) -> String {
             continue;
         };
         for log in replica.world().logs() {
+            let end = log.end.map(|end| format!(" of {end}")).unwrap_or_default();
             text.push_str(&format!(
-                " {}={}/{}",
+                " {}/{}={}/{}{end}",
                 log.origin.department,
+                log.origin.epoch,
                 log.cursor(),
                 log.size()
             ));
-            if let Some(number) = replica.world().number(&log.origin.department)
+            if let Some(number) = replica.world().number_of_log(&log.origin)
                 && let Some(why) = replica.world().waits_for(number)
             {
                 text.push_str(&format!(" ({why})"));
             }
+        }
+        for (origin, contest) in replica.contested() {
+            text.push_str(&format!(" {origin} contested: {contest:?}"));
         }
         text.push_str(&format!(
             " outbox {} writing {}",
@@ -610,17 +667,10 @@ pub fn differences(sim: &Sim) -> String {
 
 /// The end of a run: all equal, everything acknowledged is everywhere, every checkpoint fits, a fresh node agrees.
 pub fn check_end(sim: &mut Sim) {
-    for held in &sim.acknowledged {
-        if is_silent(sim, &held.origin.department) {
-            continue;
-        }
-        for (place, node) in honest(sim) {
-            let world = node.replica.as_ref().expect("all are up").world();
-            let leaf = world
-                .log(&held.origin.department)
-                .and_then(|log| log.tree.leaf(held.index));
-            assert_eq!(leaf, Some(held.leaf), "I1: {} is not on node-{place}", held.event);
-        }
+    let places: Vec<usize> = honest(sim).map(|(place, _)| place).collect();
+    for place in &places {
+        sim.look(*place);
+        check_kept(sim, *place);
     }
     for (origin, roots) in &sim.checker.signed {
         if !is_silent(sim, &origin.department) {
@@ -630,7 +680,6 @@ pub fn check_end(sim: &mut Sim) {
     if !sim.options.check {
         return;
     }
-    let places: Vec<usize> = honest(sim).map(|(place, _)| place).collect();
     for node in &places {
         sim.in_view_of(*node, |sim| {
             let replica = sim.nodes[*node].replica.take().expect("all are up");
@@ -658,21 +707,66 @@ pub fn check_end(sim: &mut Sim) {
     sim.in_view_of(first, |sim| count(sim, first));
 }
 
+/// I1: what was acknowledged counts, unless an opening cut it off; then whoever holds it shows it as set aside.
+fn check_kept(sim: &Sim, node: usize) {
+    let world = sim.nodes[node].replica.as_ref().expect("all are up").world();
+    for held in &sim.acknowledged {
+        if is_silent(sim, &held.origin.department) {
+            continue;
+        }
+        let event = held.event;
+        let log = world
+            .number_of_log(&held.origin)
+            .and_then(|number| world.log_at(number));
+        let leaf = log.and_then(|log| log.tree.leaf(held.index));
+        let end = sim.oracle.end_of(&log_id(&held.origin));
+        if sim.oracle.counts(&held.leaf) {
+            assert_eq!(leaf, Some(held.leaf), "I1: {event} is not on node-{node}");
+            continue;
+        }
+        assert!(
+            end.is_some_and(|end| end <= held.index),
+            "I1: {event} at {} {} counts no more on node-{node}, though no opening cut it off",
+            held.origin,
+            held.index
+        );
+        let made = sim.ground.made(&held.leaf);
+        if let super::oracle::Content::Event { id, event, .. } = &made.content
+            && end.is_some_and(|end| end > 0)
+            && leaf == Some(held.leaf)
+        {
+            let aside = world.set_aside(&event.case.unwrap_or(*id));
+            let is_shown = aside
+                .iter()
+                .any(|aside| (&aside.origin, aside.index, aside.id) == (&held.origin, held.index, *id));
+            assert!(
+                is_shown,
+                "node-{node} does not show that {id} at {} {} was set aside",
+                held.origin, held.index
+            );
+        }
+    }
+}
+
 /// I3: what was signed of a log is what its disk holds.
 fn check_signed(sim: &Sim, origin: &Origin, roots: &BTreeMap<u64, Hash>) {
     let node = sim.cast.member(&origin.department).node;
-    let log = sim.nodes[node]
-        .disk
-        .get(origin)
-        .expect("what was signed is on the disk");
+    let end = sim.oracle.end_of(&log_id(origin));
+    let roots = roots
+        .iter()
+        .filter(|(size, _)| end.is_none_or(|end| **size <= end));
     for (size, root) in roots {
+        let log = sim.nodes[node]
+            .disk
+            .get(origin)
+            .expect("what was signed is on the disk");
         let last = usize::try_from(*size)
             .expect("small")
             .checked_sub(1)
             .expect("nothing empty was signed");
         let leaf = leaf_hash(log.entries.get(last).expect("I3: a signed size is on the disk"));
         assert_eq!(
-            sim.oracle.root_at(&leaf),
+            sim.ground.root_at(&leaf),
             *root,
             "I3: {origin} at {size} was signed with another root"
         );
@@ -685,7 +779,8 @@ fn fresh(sim: &mut Sim, node: usize) -> Replica {
     let mut replica =
         Replica::found(&sim.cast.genesis, BTreeSet::new()).expect("the genesis founds a federation");
     let now = sim.clock(node);
-    let mut inputs = super::faults::restored(&sim.nodes[node], &std::collections::BTreeMap::new(), &mut rng);
+    let lots = super::faults::restored(&sim.nodes[node], &BTreeMap::new(), &mut rng);
+    let mut inputs: Vec<Input> = lots.into_iter().flatten().collect();
     while !inputs.is_empty() {
         let mut next = Vec::new();
         for output in replica.handle(now, inputs) {
@@ -705,7 +800,11 @@ fn count(sim: &mut Sim, node: usize) {
     let world = replica.world();
     let newest = world.registry().newest();
     for log in world.logs() {
-        let number = world.number(&log.origin.department).expect("the log is known");
+        let number = world.number_of_log(&log.origin).expect("the log is known");
+        if log.end.is_some_and(|end| end > 0 && end < log.size()) {
+            let aside = log.size() - log.end.unwrap_or_default();
+            sim.coverage.add("entries set aside", aside);
+        }
         for index in 0..log.cursor() {
             let resolved = world.resolved(number, index).expect("the cursor counts them");
             match &resolved.standing {

@@ -77,6 +77,12 @@ impl Coverage {
             "departments admitted late",
             "takings",
             "rights given back",
+            "signing locks lost",
+            "old copies restored",
+            "old copies restored without a lock",
+            "own logs sealed",
+            "epochs opened",
+            "worlds derived anew",
         ]
         .iter()
         .map(|name| (*name).to_owned())

@@ -7,7 +7,7 @@ use super::rng::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_ledger::replica::Batch;
-use tally_schemas::id::Origin;
+use tally_schemas::id::{DepartmentId, Origin};
 
 /// A log on a disk.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct DiskLog {
     pub checked: u64,
     /// The size that the signing lock shows; for own logs.
     pub locked: u64,
+    /// Whether the node wrote it itself.
+    pub own: bool,
 }
 
 /// What a crash or a failure leaves of a batch.
@@ -87,6 +89,13 @@ impl Disk {
         self.logs.iter()
     }
 
+    /// Returns the newest log of a department.
+    pub fn newest(&self, department: &DepartmentId) -> Option<Origin> {
+        let logs = self.logs.iter().filter(|(_, log)| !log.entries.is_empty());
+        let mut of = logs.filter(|(origin, _)| origin.department == *department);
+        of.next_back().map(|(origin, _)| origin.clone())
+    }
+
     /// Ends the signing of an own log: what no checkpoint covers is not read any more.
     pub fn seal(&mut self, origin: &Origin, why: String) {
         if let Some(log) = self.logs.get_mut(origin) {
@@ -103,6 +112,16 @@ impl Disk {
     /// Says whether an own log must not be signed.
     pub fn is_sealed(&self, origin: &Origin) -> bool {
         self.seals.contains_key(origin)
+    }
+
+    /// Brings an own log back as it was at a size, with the checkpoint of that time.
+    pub fn restore(&mut self, origin: &Origin, size: u64, checkpoint: Vec<u8>) {
+        if let Some(log) = self.logs.get_mut(origin) {
+            log.entries.truncate(usize::try_from(size).expect("small"));
+            log.checkpoint = checkpoint;
+            log.checked = size;
+            log.locked = size;
+        }
     }
 
     /// Loses a log.
@@ -138,6 +157,7 @@ impl Disk {
             "I2: a batch of {} does not continue what the disk holds",
             batch.origin
         );
+        log.own |= batch.own;
         log.entries.extend(batch.entries.iter().take(count).cloned());
     }
 

@@ -4,10 +4,12 @@ use super::cast::{Cast, START_MS, at};
 use super::checker::Checker;
 use super::coverage::Coverage;
 use super::disk::Remains;
+use super::ground::{Ground, LogId, log_id};
 use super::hostile::Hostile;
 use super::network::Network;
 use super::node::Node;
 use super::oracle::Oracle;
+use super::repair::Repair;
 use super::rng::Rng;
 use super::run::Run;
 use std::cmp::Reverse;
@@ -69,6 +71,8 @@ pub enum Happening {
         /// Whether it tells the others too.
         next: bool,
     },
+    /// People see to a log that is not signed any more, or not agreed on.
+    Repair(DepartmentId),
     /// Somebody acts.
     Work,
     /// Something breaks.
@@ -103,6 +107,15 @@ pub struct Acknowledged {
     pub leaf: Hash,
     /// The note, for those who ask again.
     pub note: Vec<u8>,
+}
+
+/// What somebody knows on whom it depends what counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct View {
+    /// The logs of later epochs.
+    pub known: BTreeSet<LogId>,
+    /// Whether the second continuation of a fork is held.
+    pub second: bool,
 }
 
 /// How a run is made.
@@ -166,8 +179,16 @@ pub struct Sim {
     pub nodes: Vec<Node>,
     /// The network.
     pub network: Network,
-    /// The oracle.
+    /// Every entry made.
+    pub ground: Ground,
+    /// The oracle of those who are looked at now.
     pub oracle: Oracle,
+    /// The oracles of others: who know other openings, or hold another branch of a fork.
+    views: BTreeMap<View, Oracle>,
+    /// Whose oracle stands there now.
+    pub view: View,
+    /// What is lost, and how departments go on.
+    pub repair: Repair,
     /// The checker.
     pub checker: Checker,
     /// What was met.
@@ -188,10 +209,8 @@ pub struct Sim {
     pub faulty: bool,
     /// The node that turned against the others, if one did.
     pub hostile: Option<Hostile>,
-    /// The oracle of those who hold the second continuation of a fork.
-    pub other: Option<Box<Oracle>>,
-    /// Whether that one stands in the place of the oracle now.
-    pub second_view: bool,
+    /// The entries of the two continuations of a fork.
+    branches: [BTreeSet<Hash>; 2],
     /// How many frames were refused.
     pub refused_frames: u64,
     /// What is told, when it is to be kept instead of printed.
@@ -227,7 +246,11 @@ impl Sim {
             now_ms: START_MS,
             nodes: (0..nodes).map(|_| Node::new()).collect(),
             network,
+            ground: Ground::new(cast.genesis_hash),
             oracle,
+            views: BTreeMap::new(),
+            view: View::default(),
+            repair: Repair::new(seed),
             checker: Checker::new(nodes),
             coverage: Coverage::default(),
             tickets: BTreeMap::new(),
@@ -238,8 +261,7 @@ impl Sim {
             parted_until: 0,
             faulty: true,
             hostile: None,
-            other: None,
-            second_view: false,
+            branches: Default::default(),
             refused_frames: 0,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
@@ -318,9 +340,34 @@ impl Sim {
 
     /// Shows the oracle an entry that was made.
     pub fn show(&mut self, entry: &[u8]) {
-        self.oracle.show(entry);
-        if let Some(other) = &mut self.other {
-            other.show(entry);
+        let Some(made) = self.ground.add(entry) else {
+            return;
+        };
+        self.oracle.show(&self.ground, &made);
+        for oracle in self.views.values_mut() {
+            oracle.show(&self.ground, &made);
+        }
+    }
+
+    /// Shows the oracles two continuations of a log, each to those who look at that one.
+    pub fn show_branches(&mut self, branches: [&[Arc<[u8]>]; 2]) {
+        let made = branches.map(|entries| {
+            let made = entries.iter().filter_map(|entry| self.ground.add(entry));
+            made.collect::<Vec<_>>()
+        });
+        self.branches = made
+            .clone()
+            .map(|made| made.iter().map(|made| made.leaf).collect::<BTreeSet<_>>());
+        let [_, second] = &self.branches;
+        self.oracle.leave_out(second.clone());
+        for oracle in self.views.values_mut() {
+            oracle.leave_out(second.clone());
+        }
+        for made in made.iter().flatten() {
+            self.oracle.show(&self.ground, made);
+            for oracle in self.views.values_mut() {
+                oracle.show(&self.ground, made);
+            }
         }
     }
 
@@ -329,22 +376,58 @@ impl Sim {
         self.hostile.as_ref().is_some_and(|hostile| hostile.node == node)
     }
 
-    /// Does something with the oracle of what a node holds: after a fork there are two.
+    /// Returns the view of a node: the openings that it knows, and the branch of a fork that it holds.
+    fn view_of(&self, node: usize) -> View {
+        let state = &self.nodes[node];
+        let mut known = state.expected.clone();
+        for log in state.replica.iter().flat_map(|replica| replica.world().logs()) {
+            if log.origin.epoch > 1 {
+                known.insert(log_id(&log.origin));
+            }
+        }
+        let second = self.hostile.as_ref().is_some_and(|hostile| {
+            let (department, epoch) = log_id(&hostile.origin);
+            let is_settled = known.iter().any(|log| log.0 == department && log.1 > epoch);
+            !is_settled && hostile.second(self, node)
+        });
+        View { known, second }
+    }
+
+    /// Looks at everything as a node does from now on.
+    pub fn look(&mut self, node: usize) {
+        let view = self.view_of(node);
+        if view == self.view {
+            return;
+        }
+        let oracle = match self.views.remove(&view) {
+            Some(oracle) => oracle,
+            None => {
+                // What nobody looks at any more is derived anew if somebody ever does again.
+                let seen: BTreeSet<View> = (0..self.nodes.len()).map(|node| self.view_of(node)).collect();
+                self.views.retain(|view, _| seen.contains(view));
+                let branch = &self.branches[usize::from(!view.second)];
+                self.oracle
+                    .knowing(&self.ground, view.known.clone(), branch.clone())
+            }
+        };
+        let before = std::mem::replace(&mut self.oracle, oracle);
+        let before_view = std::mem::replace(&mut self.view, view);
+        self.views.insert(before_view, before);
+    }
+
+    /// Does something with the oracle of what a node knows and holds.
     pub fn in_view_of<T>(&mut self, node: usize, work: impl FnOnce(&mut Self) -> T) -> T {
-        let second = self
-            .hostile
-            .as_ref()
-            .is_some_and(|hostile| hostile.second(self, node));
-        if second && let Some(other) = &mut self.other {
-            std::mem::swap(&mut self.oracle, other);
-            self.second_view = true;
-        }
-        let result = work(self);
-        if second && let Some(other) = &mut self.other {
-            std::mem::swap(&mut self.oracle, other);
-            self.second_view = false;
-        }
-        result
+        self.look(node);
+        work(self)
+    }
+
+    /// Returns the newest log of a department as its own node has it.
+    pub fn newest(&self, department: &DepartmentId) -> Origin {
+        let node = self.cast.member(department).node;
+        self.nodes[node]
+            .disk
+            .newest(department)
+            .unwrap_or_else(|| self.cast.origin(department))
     }
 
     /// Returns the clock of a node.
@@ -411,6 +494,7 @@ impl Sim {
                     self.later(wait, Happening::Tick(node, life));
                 }
             }
+            Happening::Repair(department) => super::repair::proceed(self, &department),
             Happening::Attack { to, branch, next } => super::hostile::attack(self, to, branch, next),
             Happening::Fault => self.fault(),
             Happening::Heal(number) => {
@@ -531,18 +615,15 @@ impl Sim {
                 }
                 Output::Reply { ticket, result } => self.replied(node, ticket, result),
                 Output::Sealed { origin, why } => {
-                    self.note("sealed", node, why.as_bytes());
-                    self.nodes[node].disk.seal(&origin, why);
+                    self.seal(node, &origin, why);
                 }
                 Output::Refetch(origin) => {
-                    self.coverage.hit("logs of another branch fetched again");
+                    self.coverage.hit("branches fetched again");
                     self.nodes[node].disk.remove(&origin);
+                    self.repair.fetch_again(&origin);
                 }
                 Output::Rebuild => {
-                    self.coverage.hit("worlds derived anew");
-                    self.crash(node);
-                    self.nodes[node].snapshot = None;
-                    self.start(node);
+                    self.derive_anew(node);
                     return;
                 }
                 Output::WantEvidence(_) | Output::Evidence { .. } | Output::Changed(_) | Output::Alarm(_) => {
@@ -623,7 +704,7 @@ impl Sim {
             .disk
             .get(&batch.origin)
             .expect("it was just written");
-        let root = self.root_of(&log.entries);
+        let root = self.ground.root_of(&log.entries);
         assert_eq!(
             batch.head.root, root,
             "the head of {} at {} is not the root of its entries",
@@ -638,17 +719,25 @@ impl Sim {
         self.sign_tail(node, &batch.origin)
     }
 
+    /// Ends the signing of an own log for good.
+    pub(super) fn seal(&mut self, node: usize, origin: &Origin, why: String) {
+        if !self.nodes[node].disk.is_sealed(origin) {
+            self.coverage.hit("own logs sealed");
+            self.note("sealed", node, format!("{origin} {why}").as_bytes());
+            self.nodes[node].disk.seal(origin, why);
+            self.checker.seal(origin);
+        }
+    }
+
     /// Signs the tail of an own log.
     pub fn sign_tail(&mut self, node: usize, origin: &Origin) -> Vec<u8> {
-        let seed = self.cast.member(&origin.department).log_seed;
+        let seed = self.cast.log_seed(origin);
         let log = self.nodes[node]
             .disk
             .get_mut(origin)
             .expect("the log is on the disk");
         let size = log.entries.len() as u64;
-        let entries = log.entries.clone();
-        let root = self.root_of(&entries);
-        let log = self.nodes[node].disk.get_mut(origin).expect("just found");
+        let root = self.ground.root_of(&log.entries);
         self.checker.signed(origin, size, root);
         log.locked = size;
         let head = tally_schemas::id::TreeHead { size, root };
@@ -656,12 +745,6 @@ impl Sim {
         log.checkpoint.clone_from(&checkpoint);
         log.checked = size;
         checkpoint
-    }
-
-    /// Returns the root over the entries of a log, as the oracle computes it.
-    fn root_of(&self, entries: &[Arc<[u8]>]) -> Hash {
-        let last = entries.last().expect("the log has entries");
-        self.oracle.root_at(&tally_ledger::crypto::leaf_hash(last))
     }
 
     fn publish(&mut self, node: usize, frame: &Frame) {
@@ -790,6 +873,7 @@ impl Sim {
             Alarm::ForeignRoot { .. } => self.coverage.hit("foreign roots named"),
             Alarm::Reversed { .. } => self.coverage.hit("alarms: reversed"),
             Alarm::WritesStopped { .. } if self.nodes[node].disk_failed => {}
+            _ if super::repair::explains(self, node, alarm) => {}
             _ if self
                 .hostile
                 .as_mut()

@@ -2,6 +2,7 @@
 
 use super::disk::Remains;
 use super::engine::{Happening, Sim};
+use super::ground::log_id;
 use super::node::Node;
 use super::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,17 +82,24 @@ impl Sim {
     pub fn crash(&mut self, node: usize) {
         self.coverage.hit("crashes");
         self.note("crash", node, &[]);
+        let writing = self.nodes[node].writing.take();
+        self.forget_all(node);
+        if let Some(batch) = writing {
+            self.coverage.hit("crashes while writing");
+            let remains = Remains::of_crash(&batch, &mut self.chaos);
+            self.leave(node, &batch, remains);
+        }
+        super::checker::check_acknowledged(self, node);
+    }
+
+    /// Lets go of everything that a node has in memory.
+    fn forget_all(&mut self, node: usize) {
         let state = &mut self.nodes[node];
         state.replica = None;
         state.life += 1;
         state.outbox.clear();
         state.inbox.clear();
         state.disk_failed = false;
-        if let Some(batch) = state.writing.take() {
-            self.coverage.hit("crashes while writing");
-            let remains = Remains::of_crash(&batch, &mut self.chaos);
-            self.leave(node, &batch, remains);
-        }
         let lost: Vec<u64> = self
             .tickets
             .iter()
@@ -102,7 +110,15 @@ impl Sim {
             let ticketed = self.tickets.remove(&ticket).expect("just found");
             self.unanswered.push(ticketed);
         }
-        super::checker::check_acknowledged(self, node);
+    }
+
+    /// Makes the replica of a node anew from its disk, without a snapshot.
+    pub(super) fn derive_anew(&mut self, node: usize) {
+        self.coverage.hit("worlds derived anew");
+        self.note("derive-anew", node, &[]);
+        self.forget_all(node);
+        self.nodes[node].snapshot = None;
+        self.bring_up(node);
     }
 
     /// Puts on the disk what remains of a batch.
@@ -136,22 +152,27 @@ impl Sim {
         self.note("start", node, &[]);
         self.set_clock(node);
         if self.faulty && self.nodes[node].life > 0 {
+            super::repair::lose(self, node);
             super::rogue::tamper(self, node);
             self.damage(node);
         }
+        self.bring_up(node);
+    }
+
+    /// Makes the replica of a node from its disk.
+    fn bring_up(&mut self, node: usize) {
         let hosted: BTreeSet<DepartmentId> = self.cast.hosted(node).into_iter().collect();
+        super::repair::seal_unlocked(self, node);
         let disk = &self.nodes[node].disk;
-        let newest = |department: &DepartmentId| {
-            let logs = disk.iter().map(|(origin, _)| origin);
-            logs.filter(|origin| origin.department == *department)
-                .last()
-                .cloned()
-        };
         let own: Vec<Origin> = hosted
             .iter()
-            .filter_map(newest)
+            .filter_map(|department| disk.newest(department))
             .filter(|origin| !disk.is_sealed(origin))
             .collect();
+        let later = disk
+            .iter()
+            .filter(|(origin, log)| origin.epoch > 1 && !log.entries.is_empty());
+        self.nodes[node].expected = later.map(|(origin, _)| log_id(origin)).collect();
         for origin in own {
             let behind = self.nodes[node].disk.get(&origin).is_some_and(|log| {
                 let size = log.entries.len() as u64;
@@ -164,10 +185,15 @@ impl Sim {
         let sizes = self.open(node, hosted);
         let inputs = restored(&self.nodes[node], &sizes, &mut self.chaos);
         self.checker.forget(node);
-        for input in inputs {
-            self.feed(node, vec![input]);
-        }
         let life = self.nodes[node].life;
+        for lot in inputs {
+            self.feed(node, lot);
+        }
+        super::repair::ask_peers(self, node);
+        if self.nodes[node].life != life {
+            // A peer showed more of an own log, and everything was derived anew.
+            return;
+        }
         let wait = self.chaos.between(10, 2_000);
         self.later(wait, Happening::Tick(node, life));
     }
@@ -196,8 +222,9 @@ impl Sim {
     }
 }
 
-/// Reads a disk back from where the replica stands, logs in any order, long ones in two parts.
-pub fn restored(node: &Node, sizes: &BTreeMap<Origin, u64>, rng: &mut Rng) -> Vec<Input> {
+/// Reads a disk back from where the replica stands, in lots that are handed in one after the other: first what is known of
+/// epochs, then logs in any order, long ones in two parts.
+pub fn restored(node: &Node, sizes: &BTreeMap<Origin, u64>, rng: &mut Rng) -> Vec<Vec<Input>> {
     let later = node
         .disk
         .iter()
@@ -237,9 +264,9 @@ pub fn restored(node: &Node, sizes: &BTreeMap<Origin, u64>, rng: &mut Rng) -> Ve
         bytes: bytes.clone(),
         is_kept: true,
     });
-    first
-        .into_iter()
-        .chain(logs.into_iter().flatten())
-        .chain(kept)
+    let rest = logs.into_iter().flatten().chain(kept).map(|input| vec![input]);
+    std::iter::once(first)
+        .filter(|first| !first.is_empty())
+        .chain(rest)
         .collect()
 }

@@ -97,7 +97,8 @@ impl Hostile {
         let held = sim.nodes[node]
             .replica
             .as_ref()
-            .and_then(|replica| replica.world().log(&self.origin.department))
+            .map(tally_ledger::replica::Replica::world)
+            .and_then(|world| world.log_at(world.number_of_log(&self.origin)?))
             .and_then(|log| log.tree.leaf(place? as u64));
         held.is_some() && held == place.and_then(|place| second.tree.leaf(place as u64))
     }
@@ -123,8 +124,10 @@ pub fn turn(sim: &mut Sim) {
         .filter(|member| member.node != registrar)
         .map(|member| (member.node, member.record.id.clone()))
         .filter(|(node, id)| {
-            let log = sim.nodes[*node].disk.get(&sim.cast.origin(id));
-            log.is_some_and(|log| log.entries.len() > 12)
+            let origin = sim.newest(id);
+            let disk = &sim.nodes[*node].disk;
+            let log = disk.get(&origin).filter(|_| !disk.is_sealed(&origin));
+            log.is_some_and(|log| log.entries.len() > 12) && !sim.repair.is_under_way_at(sim, *node)
         })
         .collect();
     let Some((node, department)) = sim.chaos.pick(&fitting).cloned() else {
@@ -133,7 +136,7 @@ pub fn turn(sim: &mut Sim) {
     if sim.nodes[node].replica.is_some() {
         sim.crash(node);
     }
-    let origin = sim.cast.origin(&department);
+    let origin = sim.newest(&department);
     let turn = usize::try_from(sim.seed / HOSTILE_EVERY).expect("small");
     let treason = TREASONS[turn % TREASONS.len()];
     let trunk = sim.nodes[node]
@@ -144,21 +147,15 @@ pub fn turn(sim: &mut Sim) {
         .clone();
     let branches: Vec<Branch> = match treason {
         Treason::Fork => {
-            sim.other = Some(Box::new(sim.oracle.clone()));
             let (a, b) = (statements(sim, &trunk, &origin), statements(sim, &trunk, &origin));
-            for (own, other) in a.iter().zip(&b).skip(trunk.len()) {
-                sim.oracle.show(own);
-                if let Some(second) = &mut sim.other {
-                    second.show(other);
-                }
-            }
+            sim.show_branches([&a[trunk.len()..], &b[trunk.len()..]]);
             vec![signed(sim, a, &origin), signed(sim, b, &origin)]
         }
         Treason::Shrink => {
             let mut branch = signed(sim, trunk.clone(), &origin);
             let root = Hash(sim.chaos.bytes());
             let size = trunk.len() as u64 - 2;
-            let key = SigningKey::from_seed(&sim.cast.member(&department).log_seed);
+            let key = SigningKey::from_seed(&sim.cast.log_seed(&origin));
             branch.checkpoint = sign_checkpoint(&origin, TreeHead { size, root }, &key).to_bytes();
             vec![branch]
         }
@@ -167,7 +164,7 @@ pub fn turn(sim: &mut Sim) {
             entries.push(bad_entry(sim, &trunk, treason));
             if treason == Treason::FutureVersion {
                 // It is held, and waits for ever.
-                sim.oracle.show(entries.last().expect("just made"));
+                sim.show(entries.last().expect("just made"));
             }
             vec![signed(sim, entries, &origin)]
         }
@@ -259,7 +256,7 @@ fn signed(sim: &Sim, entries: Vec<Arc<[u8]>>, origin: &Origin) -> Branch {
     for entry in &entries {
         tree.append(leaf_hash(entry));
     }
-    let key = SigningKey::from_seed(&sim.cast.member(&origin.department).log_seed);
+    let key = SigningKey::from_seed(&sim.cast.log_seed(origin));
     let checkpoint = sign_checkpoint(origin, tree.head(), &key).to_bytes();
     Branch {
         entries,
@@ -274,11 +271,12 @@ pub fn attack(sim: &mut Sim, to: usize, branch: usize, next: bool) {
     let lies = hostile.branches.len();
     let treason = hostile.treason;
     let again = sim.chaos.between(2_000, 6_000);
-    let department = hostile.origin.department.clone();
+    let origin = hostile.origin.clone();
     let held = sim.nodes[to]
         .replica
         .as_ref()
-        .and_then(|replica| replica.world().log(&department))
+        .map(tally_ledger::replica::Replica::world)
+        .and_then(|world| world.log_at(world.number_of_log(&origin)?))
         .map(tally_ledger::world::Log::size);
     let Some(held) = held else {
         sim.later(again, Happening::Attack { to, branch, next });
@@ -303,7 +301,7 @@ pub fn attack(sim: &mut Sim, to: usize, branch: usize, next: bool) {
             checkpoint: if shrunk && start == end {
                 lie.checkpoint.clone()
             } else if treason == Treason::Shrink {
-                let key = SigningKey::from_seed(&sim.cast.member(&department).log_seed);
+                let key = SigningKey::from_seed(&sim.cast.log_seed(&origin));
                 sign_checkpoint(&hostile.origin, lie.tree.head(), &key).to_bytes()
             } else {
                 lie.checkpoint.clone()
@@ -320,7 +318,7 @@ pub fn attack(sim: &mut Sim, to: usize, branch: usize, next: bool) {
     if treason == Treason::FutureVersion {
         let waits = sim.nodes[to].replica.as_ref().is_some_and(|replica| {
             let world = replica.world();
-            let number = world.number(&department);
+            let number = world.number_of_log(&origin);
             number
                 .and_then(|number| world.waits_for(number))
                 .is_some_and(|why| why.starts_with("registry version"))
@@ -375,7 +373,10 @@ pub fn forge(sim: &mut Sim) {
             if other == frame.origin.department {
                 return;
             }
-            frame.origin = sim.cast.origin(&other);
+            let Some(origin) = going_on(sim, to, &other) else {
+                return;
+            };
+            frame.origin = origin;
             "entries of another log"
         }
         3 => {
@@ -448,7 +449,10 @@ fn honest_frame(sim: &mut Sim, to: usize) -> Option<(Frame, u64)> {
         .map(|(origin, _)| origin.clone())
         .filter(|origin| {
             let host = sim.cast.member(&origin.department).node;
-            host != to && Some(host) != silent && target.world().number(&origin.department).is_some()
+            host != to
+                && Some(host) != silent
+                && going_on(sim, to, &origin.department).as_ref() == Some(origin)
+                && going_on(sim, from, &origin.department).as_ref() == Some(origin)
         })
         .collect();
     let origin = sim.chaos.pick(&fitting)?.clone();
@@ -464,4 +468,11 @@ fn honest_frame(sim: &mut Sim, to: usize) -> Option<(Frame, u64)> {
         .map(|entry| entry.to_vec())
         .collect();
     replica.frame(&origin, start, entries).map(|frame| (frame, size))
+}
+
+/// Returns the newest log of a department as a node holds it, unless it is not taken further there.
+fn going_on(sim: &Sim, node: usize, department: &DepartmentId) -> Option<Origin> {
+    let world = sim.nodes[node].replica.as_ref()?.world();
+    let log = world.log(department).filter(|log| log.end.is_none())?;
+    Some(Origin::clone(&log.origin))
 }

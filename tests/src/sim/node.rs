@@ -1,7 +1,8 @@
 //! A simulated node: the core, a disk that lags and outlives crashes, and the queue of outputs that wait for the disk.
 
 use super::disk::Disk;
-use std::collections::VecDeque;
+use super::ground::LogId;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use tally_ledger::archive::MemoryArchive;
 use tally_ledger::replica::{Batch, Input, Output, Replica};
@@ -22,6 +23,8 @@ pub struct Node {
     pub inbox: Vec<Input>,
     /// What the disk holds.
     pub disk: Disk,
+    /// The logs of later epochs that its disk held when it started last.
+    pub expected: BTreeSet<LogId>,
     /// How far the clock of the node is off, in milliseconds.
     pub skew_ms: i64,
     /// What the disk hands back of entries and rows.
@@ -42,6 +45,7 @@ impl Node {
             writing: None,
             inbox: Vec::new(),
             disk: Disk::default(),
+            expected: BTreeSet::new(),
             skew_ms: 0,
             archive: Arc::new(MemoryArchive::default()),
             snapshot: None,

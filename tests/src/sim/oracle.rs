@@ -4,19 +4,20 @@
 //! formats through `schemas`, and recomputes everything else. Slow is fine; wrong is not. Entries are known by leaf hash, so
 //! that entries which a crash took away never mix with those that stand in their place.
 
+use super::ground::{Ends, Ground, LogId, Made, log_id};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tally_ledger::cases::table::{Effect, Guard, Rule, Table, Who};
 use tally_ledger::cases::{Stage, table_of};
-use tally_ledger::crypto::{PublicKey, VerifyingKey, event_id, key_id, leaf_hash, node_hash, sha256};
-use tally_schemas::entry::{Entry, EntryHeader, PayloadKind};
+use tally_ledger::crypto::{PublicKey, VerifyingKey, event_id, key_id, node_hash, sha256};
+use tally_schemas::entry::PayloadKind;
 use tally_schemas::epoch::Opening;
 use tally_schemas::event::{CaseKind, Event, EventKind, Kind, SignerRole};
 use tally_schemas::genesis::{DepartmentRecord, Genesis, Role};
 use tally_schemas::governance::{Change, Governance, Right};
 use tally_schemas::id::{CaseId, DepartmentId, EventId, FederationId, Hash, OfficerId, PostId};
 use tally_schemas::json::Json;
-use tally_schemas::limits::{EVENT_NOTE_BYTES_MAX, GOVERNANCE_NOTE_BYTES_MAX};
+use tally_schemas::limits::{EPOCH_NOTE_BYTES_MAX, EVENT_NOTE_BYTES_MAX, GOVERNANCE_NOTE_BYTES_MAX};
 use tally_schemas::note::{Note, SignatureLine};
 use tally_schemas::profile::Profile;
 use tally_schemas::statement::Statement;
@@ -46,24 +47,22 @@ pub enum Content {
     /// Not of its format.
     Bad,
     /// The opening of an epoch.
-    Opening,
+    Opening {
+        /// What it opens.
+        opening: Box<Opening>,
+        /// The note.
+        note: Note,
+    },
 }
 
-/// An entry as the oracle sees it.
+/// An entry as the oracle sees it, when it is known where logs end.
 #[derive(Debug)]
 pub struct Seen {
-    /// Its leaf hash.
-    pub leaf: Leaf,
-    /// Its header.
-    pub header: EntryHeader,
-    /// What it carries.
-    pub content: Content,
+    /// The entry.
+    made: Rc<Made>,
     /// The greatest size per log below it, and the entry that ends there; its own log up to the entry before it.
-    pub vec: BTreeMap<DepartmentId, (u64, Leaf)>,
-    /// Whether a head that it names is not that of the log.
-    pub foreign: bool,
-    peaks: Vec<(u64, Hash)>,
-    /// Effective roster events at and below it in its own log.
+    pub vec: BTreeMap<LogId, (u64, Leaf)>,
+    /// Effective roster events at and below it in its own log and those that it continues.
     roster: Rc<Vec<Leaf>>,
     /// For the registrar's log: the registry after it.
     registry: Option<Rc<Book>>,
@@ -71,10 +70,23 @@ pub struct Seen {
     pub standing: Result<&'static str, Code>,
 }
 
+impl std::ops::Deref for Seen {
+    type Target = Made;
+
+    fn deref(&self) -> &Made {
+        &self.made
+    }
+}
+
 impl Seen {
-    /// Returns the department whose log it stands in.
-    pub fn log(&self) -> &DepartmentId {
-        &self.header.origin.department
+    /// Returns the log in which it stands.
+    pub fn log(&self) -> &LogId {
+        &self.log
+    }
+
+    /// Returns the department in whose log it stands.
+    pub fn department(&self) -> &DepartmentId {
+        &self.log.0
     }
 }
 
@@ -85,7 +97,7 @@ pub struct Book {
     hash: Hash,
     departments: BTreeMap<DepartmentId, (u64, DepartmentRecord)>,
     given: BTreeMap<Right, Vec<u64>>,
-    taken: BTreeMap<Right, Vec<(u64, DepartmentId, u64)>>,
+    taken: BTreeMap<Right, Vec<(u64, LogId, u64)>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -168,10 +180,14 @@ pub struct Meaning {
     pub reversals: Vec<OracleReversal>,
 }
 
-/// The oracle of a run.
-#[derive(Clone)]
+/// The oracle of a run, for those who know certain openings.
 pub struct Oracle {
-    genesis_hash: Hash,
+    /// The logs of later epochs that are known.
+    known: BTreeSet<LogId>,
+    /// Where logs end.
+    ends: Ends,
+    /// Entries of the branch of a log that is not looked at here.
+    other: BTreeSet<Leaf>,
     federation: FederationId,
     registrar: DepartmentId,
     quorum: usize,
@@ -181,8 +197,7 @@ pub struct Oracle {
     calendars: BTreeSet<String>,
     books: BTreeMap<Hash, Rc<Book>>,
     entries: BTreeMap<Leaf, Rc<Seen>>,
-    heads: BTreeMap<(DepartmentId, u64, Hash), Leaf>,
-    places: BTreeMap<(DepartmentId, u64), Vec<Leaf>>,
+    places: BTreeMap<(LogId, u64), Vec<Leaf>>,
     cases: BTreeMap<CaseId, Vec<Leaf>>,
     verdicts: BTreeMap<Leaf, Result<Rc<Good>, Code>>,
     rosters: BTreeMap<(Leaf, u64, Hash), Rc<Roster>>,
@@ -215,7 +230,9 @@ impl Oracle {
                 .to_owned()
         };
         Self {
-            genesis_hash,
+            known: BTreeSet::new(),
+            ends: Ends::default(),
+            other: BTreeSet::new(),
             federation,
             registrar: genesis.registrar.clone(),
             quorum: usize::from(genesis.quorum),
@@ -229,7 +246,6 @@ impl Oracle {
             books: BTreeMap::from([(genesis_hash, founding.clone())]),
             founding,
             entries: BTreeMap::new(),
-            heads: BTreeMap::new(),
             places: BTreeMap::new(),
             cases: BTreeMap::new(),
             verdicts: BTreeMap::new(),
@@ -246,122 +262,147 @@ impl Oracle {
             .expect("every entry was shown to the oracle when it was made")
     }
 
-    /// Returns the root of a log that ends with an entry, by the definition of the tree.
-    pub fn root_at(&self, leaf: &Leaf) -> Hash {
-        bag(&self.entry(leaf).peaks)
+    /// Makes the oracle of those who know certain openings and hold one branch of a log: everything is derived anew.
+    pub fn knowing(&self, ground: &Ground, known: BTreeSet<LogId>, other: BTreeSet<Leaf>) -> Self {
+        let mut oracle = Self {
+            ends: ground.ends(&known),
+            known,
+            other,
+            federation: self.federation.clone(),
+            registrar: self.registrar.clone(),
+            quorum: self.quorum,
+            profiles: self.profiles.clone(),
+            founding: self.founding.clone(),
+            nodes: self.nodes.clone(),
+            calendars: self.calendars.clone(),
+            books: BTreeMap::from([(self.founding.hash, self.founding.clone())]),
+            entries: BTreeMap::new(),
+            places: BTreeMap::new(),
+            cases: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+            rosters: BTreeMap::new(),
+            // Whether a signature is good depends on nothing else.
+            lines: self.lines.clone(),
+            admissible: self.admissible.clone(),
+        };
+        for made in ground.all() {
+            oracle.show(ground, made);
+        }
+        oracle
+    }
+
+    /// Looks at another branch of a log from now on; nothing of either was shown yet.
+    pub fn leave_out(&mut self, other: BTreeSet<Leaf>) {
+        self.other = other;
+    }
+
+    /// Returns how many entries of a log count, if it ended.
+    pub fn end_of(&self, log: &LogId) -> Option<u64> {
+        self.ends.of(log).map(|(size, _)| size)
+    }
+
+    /// Says whether an entry counts for those who know these openings.
+    pub fn counts(&self, leaf: &Leaf) -> bool {
+        self.entries.contains_key(leaf)
     }
 
     /// Shows the oracle an entry when it is made. Everything below it was shown before.
-    pub fn show(&mut self, bytes: &[u8]) -> Leaf {
-        let leaf = leaf_hash(bytes);
-        if self.entries.contains_key(&leaf) {
-            return leaf;
+    ///
+    /// What lies beyond the end of a log is as if it never were, and what rests on something that is not known here waits for ever.
+    pub fn show(&mut self, ground: &Ground, made: &Rc<Made>) {
+        let header = &made.header;
+        let own = made.log.clone();
+        let is_known = own.1 == 1 || self.known.contains(&own);
+        if !is_known || !self.ends.count(made) || self.other.contains(&made.leaf) {
+            return;
         }
-        let Entry { header, payload } = Entry::parse(bytes).expect("entries of runs are of their format");
-        let own = header.origin.department.clone();
-        let before = (header.index > 0).then(|| self.entry(&header.prev).clone());
-        match &before {
-            Some(before) => {
-                assert_eq!(
-                    before.log(),
-                    &own,
-                    "I2: prev of entry {} is of another log",
-                    header.index
-                );
-                assert_eq!(
-                    before.header.index + 1,
-                    header.index,
-                    "I2: positions of {own} have a gap"
-                );
-                assert!(
-                    before.header.recorded <= header.recorded,
-                    "recorded time of {own} falls"
-                );
-            }
-            None => assert_eq!(
-                header.prev, self.genesis_hash,
-                "I2: entry 0 does not follow the genesis"
-            ),
-        }
-        let mut peaks = before
-            .as_ref()
-            .map_or_else(Vec::new, |before| before.peaks.clone());
-        peaks.push((1, leaf));
-        while let [.., (a, left), (b, right)] = peaks.as_slice()
-            && a == b
-        {
-            let joined = (a + b, node_hash(left, right));
-            peaks.truncate(peaks.len() - 2);
-            peaks.push(joined);
-        }
-        self.heads
-            .insert((own.clone(), header.index + 1, bag(&peaks)), leaf);
-
-        let content = read(&payload);
-        let mut vec = before
-            .as_ref()
-            .map_or_else(BTreeMap::new, |before| before.vec.clone());
+        // What it follows: the entry before it, or the last one that counts of the log that it continues.
+        let follows = if header.index > 0 {
+            Some(header.prev)
+        } else {
+            ground.begun(&own).and_then(|begun| begun.last)
+        };
+        let before = match follows.map(|leaf| self.entries.get(&leaf)) {
+            Some(None) => return,
+            Some(Some(before)) => Some(before.clone()),
+            None => None,
+        };
+        let mut vec = BTreeMap::new();
         if let Some(before) = &before {
-            vec.insert(own.clone(), (header.index, before.leaf));
+            vec.clone_from(&before.vec);
+            vec.insert(before.log.clone(), (before.header.index + 1, before.leaf));
         }
         let mut named = header.heads.clone();
-        if let Content::Statement(Statement::Heads(list)) = &content {
+        if let Content::Statement(Statement::Heads(list)) = &made.content {
             named.extend(list.iter().cloned());
         }
-        let mut foreign = false;
         for head in &named {
-            let key = (head.origin.department.clone(), head.head.size, head.head.root);
-            let Some(tip) = self.heads.get(&key).filter(|_| head.origin.epoch == 1).copied() else {
-                foreign = true;
-                continue;
+            let (log, size) = (log_id(&head.origin), head.head.size);
+            let end = self.ends.of(&log);
+            let tip = match end {
+                Some((0, _)) => continue,
+                Some((end, last)) if size > end => last,
+                _ if log.1 > 1 && !self.known.contains(&log) => return,
+                _ => ground.tip(&log, size, head.head.root),
             };
-            let tip = self.entry(&tip).clone();
-            raise(&mut vec, &key.0, head.head.size, tip.leaf);
+            // Another root than that of the log: it does not count.
+            let Some(tip) = tip else { continue };
+            let Some(tip) = self.entries.get(&tip).cloned() else {
+                if end.is_some() || self.other.contains(&tip) {
+                    continue;
+                }
+                return;
+            };
+            raise(&mut vec, &log, tip.header.index + 1, tip.leaf);
             for (log, (size, end)) in &tip.vec {
                 raise(&mut vec, log, *size, *end);
             }
         }
         let mut seen = Seen {
-            leaf,
+            made: made.clone(),
             vec,
-            foreign,
-            peaks,
             roster: before
                 .as_ref()
                 .map_or_else(Rc::default, |before| before.roster.clone()),
             registry: before.as_ref().and_then(|before| before.registry.clone()),
             standing: Ok("pending"),
-            header,
-            content,
         };
         self.places
-            .entry((own.clone(), seen.header.index))
+            .entry((own, seen.header.index))
             .or_default()
-            .push(leaf);
+            .push(made.leaf);
         seen.standing = self.stand(&mut seen);
-        if let Content::Event { id, event, .. } = &seen.content
+        if let Content::Event { id, event, .. } = &made.content
             && let Kind::Known(kind) = event.kind
             && kind.case_kind() != CaseKind::Roster
         {
             self.cases
                 .entry(event.case.unwrap_or(*id))
                 .or_default()
-                .push(leaf);
+                .push(made.leaf);
         }
-        self.entries.insert(leaf, Rc::new(seen));
-        leaf
+        self.entries.insert(made.leaf, Rc::new(seen));
     }
 
     /// What an entry counts as, apart from its verdict in a case.
     fn stand(&mut self, seen: &mut Seen) -> Result<&'static str, Code> {
-        match &seen.content {
+        let made = seen.made.clone();
+        match &made.content {
             Content::Bad => Err("form"),
-            // Runs that this follows stay within the first epoch.
-            Content::Opening => Err("not-opening"),
+            Content::Opening { opening, note } => {
+                if seen.header.index > 0 || opening.origin != seen.header.origin {
+                    return Err("not-opening");
+                }
+                if self.opened(seen, note) {
+                    Ok("opening")
+                } else {
+                    Err("nobody opened it")
+                }
+            }
             Content::Statement(_) => Ok("statement"),
             Content::Governance(text) => {
                 let text = text.clone();
-                if *seen.log() != self.registrar {
+                if *seen.department() != self.registrar {
                     return Err("not-registrar");
                 }
                 let book = seen.registry.clone().unwrap_or_else(|| self.founding.clone());
@@ -385,9 +426,6 @@ impl Oracle {
                         return Err("copy");
                     }
                     let mut roster = (*self.roster_at(seen, version.version, version.hash)).clone();
-                    let Content::Event { event, .. } = &seen.content else {
-                        return Err("form");
-                    };
                     roster.apply(kind, event, &mut self.admissible).ok_or("roster")?;
                     let mut list = (*seen.roster).clone();
                     list.push(seen.leaf);
@@ -431,8 +469,8 @@ impl Oracle {
                 && !takings.iter().any(|(version, log, size)| {
                     version > given
                         && *version <= judged_by
-                        && log == seen.log()
-                        && *size <= seen.header.index
+                        && log.0 == *seen.department()
+                        && (log.1, *size) <= (seen.log().1, seen.header.index)
                 })
         })
     }
@@ -477,7 +515,7 @@ impl Oracle {
         if event.federation != self.federation {
             return Err("federation");
         }
-        if event.department != *seen.log() {
+        if event.department != *seen.department() {
             return Err("department");
         }
         if note.lines.len() != event.signers.len() {
@@ -555,7 +593,7 @@ impl Oracle {
     }
 
     /// The registry after a governance note, if the note has an effect.
-    fn govern(&self, book: &Book, text: &str, past: &BTreeMap<DepartmentId, (u64, Leaf)>) -> Option<Book> {
+    fn govern(&self, book: &Book, text: &str, past: &BTreeMap<LogId, (u64, Leaf)>) -> Option<Book> {
         let note = Note::parse(text.as_bytes(), GOVERNANCE_NOTE_BYTES_MAX).ok()?;
         let governance = Governance::parse_text(&note.text).ok()?;
         for change in &governance.changes {
@@ -563,8 +601,9 @@ impl Oracle {
                 if !book.departments.contains_key(&at.origin.department) {
                     return None;
                 }
-                let known = past.get(&at.origin.department).map_or(0, |(size, _)| *size);
-                if at.head.size < known {
+                let known = past.get(&log_id(&at.origin)).map_or(0, |(size, _)| *size);
+                // A log of a later epoch must lie in the past of the note.
+                if at.head.size < known || (at.origin.epoch > 1 && known == 0) {
                     return None;
                 }
             }
@@ -575,27 +614,7 @@ impl Oracle {
         {
             return None;
         }
-        let mut signed = BTreeSet::new();
-        for line in &note.lines {
-            let good = book
-                .administrators(&self.federation, &line.name)
-                .into_iter()
-                .any(|(right, key)| {
-                    book.stands(&right)
-                        && claims(&line.name, &key, line)
-                        && verifies(&key, note.text.as_bytes(), &line.signature)
-                });
-            let department = line.name.split('/').nth(1)?.to_owned();
-            if !good || !signed.insert(department) {
-                return None;
-            }
-        }
-        let members = book.departments.keys().filter(|id| {
-            book.stands(&Right::Membership {
-                department: (*id).clone(),
-            })
-        });
-        if signed.len() < self.quorum.max(members.count() / 2 + 1) {
+        if !self.is_quorum(book, &note) {
             return None;
         }
         let mut next = book.clone();
@@ -635,11 +654,61 @@ impl Oracle {
                     next.taken
                         .entry(right)
                         .or_default()
-                        .push((version, at.origin.department, at.head.size));
+                        .push((version, log_id(&at.origin), at.head.size));
                 }
             }
         }
         Some(next)
+    }
+
+    /// Says whether as many living administrators of different departments signed a note as bind all, and nobody else.
+    fn is_quorum(&self, book: &Book, note: &Note) -> bool {
+        let mut signed = BTreeSet::new();
+        for line in &note.lines {
+            let good = book
+                .administrators(&self.federation, &line.name)
+                .into_iter()
+                .any(|(right, key)| {
+                    book.stands(&right)
+                        && claims(&line.name, &key, line)
+                        && verifies(&key, note.text.as_bytes(), &line.signature)
+                });
+            let Some(department) = line.name.split('/').nth(1) else {
+                return false;
+            };
+            if !good || !signed.insert(department.to_owned()) {
+                return false;
+            }
+        }
+        let members = book.departments.keys().filter(|id| {
+            book.stands(&Right::Membership {
+                department: (*id).clone(),
+            })
+        });
+        signed.len() >= self.quorum.max(members.count() / 2 + 1)
+    }
+
+    /// Says whether somebody opened a log who may: a quorum, or the department's administrator.
+    fn opened(&self, seen: &Seen, note: &Note) -> bool {
+        let registry = seen.header.registry;
+        let book = self.books.get(&registry.hash);
+        let Some(book) = book.filter(|book| book.version == registry.version) else {
+            return false;
+        };
+        if self.is_quorum(book, note) {
+            return true;
+        }
+        let [line] = note.lines.as_slice() else {
+            return false;
+        };
+        book.administrators(&self.federation, &line.name)
+            .into_iter()
+            .any(|(right, key)| {
+                right.department() == seen.department()
+                    && self.holds(&right, seen, registry.version, registry.hash)
+                    && claims(&line.name, &key, line)
+                    && verifies(&key, note.text.as_bytes(), &line.signature)
+            })
     }
 
     /// Says whether `x` lies in the past of `y`.
@@ -1014,7 +1083,12 @@ impl Oracle {
                     gone.map(|right| {
                         let code = self.missing(right, &x, version, hash);
                         let cause = self.ended_by(right, &x, version, hash);
-                        reversals.push((x.log().clone(), x.header.index, 0, format!("taken by {cause:?}")));
+                        reversals.push((
+                            x.department().clone(),
+                            x.header.index,
+                            0,
+                            format!("taken by {cause:?}"),
+                        ));
                         code
                     })
                 }
@@ -1025,7 +1099,7 @@ impl Oracle {
             let x = self.entry(&fact.leaf);
             for (item, cause) in &fact.overtaken {
                 reversals.push((
-                    x.log().clone(),
+                    x.department().clone(),
                     x.header.index,
                     *item,
                     format!("overtaken by {cause}"),
@@ -1211,7 +1285,8 @@ impl Roster {
     }
 }
 
-fn read(payload: &str) -> Content {
+/// Reads a payload.
+pub fn read(payload: &str) -> Content {
     match PayloadKind::of(payload) {
         PayloadKind::Event => {
             let Ok(note) = Note::parse(payload.as_bytes(), EVENT_NOTE_BYTES_MAX) else {
@@ -1228,20 +1303,27 @@ fn read(payload: &str) -> Content {
         }
         PayloadKind::Statement => Statement::parse_text(payload).map_or(Content::Bad, Content::Statement),
         PayloadKind::Governance => Content::Governance(payload.to_owned()),
-        PayloadKind::Epoch => Opening::parse_text(payload.split("\n\n").next().unwrap_or_default())
-            .map_or(Content::Bad, |_| Content::Opening),
+        PayloadKind::Epoch => {
+            let note = Note::parse(payload.as_bytes(), EPOCH_NOTE_BYTES_MAX);
+            let read = note.and_then(|note| Ok((Opening::parse_text(&note.text)?, note)));
+            read.map_or(Content::Bad, |(opening, note)| Content::Opening {
+                opening: Box::new(opening),
+                note,
+            })
+        }
         PayloadKind::Unknown => Content::Bad,
     }
 }
 
-fn raise(vec: &mut BTreeMap<DepartmentId, (u64, Leaf)>, log: &DepartmentId, size: u64, tip: Leaf) {
+fn raise(vec: &mut BTreeMap<LogId, (u64, Leaf)>, log: &LogId, size: u64, tip: Leaf) {
     let held = vec.entry(log.clone()).or_insert((size, tip));
     if held.0 < size {
         *held = (size, tip);
     }
 }
 
-fn bag(peaks: &[(u64, Hash)]) -> Hash {
+/// Returns the root over perfect trees.
+pub fn bag(peaks: &[(u64, Hash)]) -> Hash {
     let mut peaks = peaks.iter().rev();
     let last = peaks.next().map_or_else(Hash::default, |(_, hash)| *hash);
     peaks.fold(last, |right, (_, left)| node_hash(left, &right))

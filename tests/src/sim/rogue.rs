@@ -22,11 +22,12 @@ use tally_schemas::statement::Statement;
 pub fn tamper(sim: &mut Sim, node: usize) {
     let hosted = sim.cast.hosted(node);
     for department in hosted {
-        let origin = sim.cast.origin(&department);
-        let begun = sim.nodes[node]
-            .disk
+        let origin = sim.newest(&department);
+        let disk = &sim.nodes[node].disk;
+        let begun = disk
             .get(&origin)
-            .is_some_and(|log| log.entries.len() > 12);
+            .is_some_and(|log| log.entries.len() > 12 && log.own && !disk.is_sealed(&origin))
+            && !sim.repair.is_under_way(&department);
         if !begun || !sim.chaos.chance(35) {
             continue;
         }

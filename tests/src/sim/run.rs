@@ -80,7 +80,8 @@ impl Run {
     /// Says whether all agree and nothing more is said; it must come to that in time.
     fn is_quiet(&mut self, stopped: i64) -> bool {
         let sim = &mut self.sim;
-        let since = sim.now_ms - stopped;
+        // People need their time as well.
+        let since = sim.now_ms - stopped.max(sim.repair.last_ms);
         match self.converged {
             // Statements about the last acts still go round for a minute or two.
             Some(when) if sim.now_ms - when > TALK_MS && super::checker::converged(sim) => return true,

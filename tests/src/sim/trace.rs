@@ -168,7 +168,10 @@ fn show(sim: &Sim, view: &View, out: &mut impl Write) -> std::io::Result<()> {
         let world = replica.world();
         let logs: Vec<String> = world
             .logs()
-            .map(|log| format!("{} {}/{}", log.origin.department, log.cursor(), log.size()))
+            .map(|log| {
+                let (department, epoch) = (&log.origin.department, log.origin.epoch);
+                format!("{department}/{epoch} {}/{}", log.cursor(), log.size())
+            })
             .collect();
         writeln!(
             out,
@@ -241,6 +244,7 @@ impl std::fmt::Display for Happening {
             Self::Handle(node, _) => write!(formatter, "node-{node} handles what came in"),
             Self::Tick(node, _) => write!(formatter, "time passes at node-{node}"),
             Self::Attack { to, branch, .. } => write!(formatter, "lie {branch} is told to node-{to}"),
+            Self::Repair(department) => write!(formatter, "people see to the log of {department}"),
             Self::Work => formatter.write_str("somebody acts"),
             Self::Fault => formatter.write_str("something breaks"),
             Self::Heal(_) => formatter.write_str("the network joins"),

@@ -472,7 +472,7 @@ fn again(sim: &mut Sim) {
     let Some(held) = sim.rng.pick(&sim.acknowledged).cloned() else {
         return;
     };
-    if held.note.starts_with(b"tally/governance") {
+    if held.note.starts_with(b"tally/governance") || held.note.starts_with(b"tally/epoch") {
         return;
     }
     let by = held.origin.department;
@@ -865,11 +865,10 @@ pub fn govern(sim: &mut Sim, changes: Vec<Change>) -> Option<u64> {
 pub fn head_at_registrar(sim: &Sim, by: &DepartmentId) -> Option<NamedHead> {
     let host = sim.cast.member(&sim.cast.registrar).node;
     let world = sim.nodes[host].replica.as_ref()?.world();
-    let head = world.resolved_head(world.number(by)?)?;
-    Some(NamedHead {
-        origin: sim.cast.origin(by),
-        head,
-    })
+    let number = world.number(by)?;
+    let head = world.resolved_head(number)?;
+    let origin = tally_schemas::id::Origin::clone(&world.log_at(number)?.origin);
+    Some(NamedHead { origin, head })
 }
 
 /// Gives back every right of the cast that was taken, or gives one that was never held.

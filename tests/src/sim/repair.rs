@@ -1,0 +1,531 @@
+//! Own logs that must not be signed any more, and how people let their departments go on: the administrator opens the next
+//! epoch, and where somebody holds more of the log before, a quorum settles it.
+//!
+//! The node does what the daemon does: a log without its signing lock is sealed at the start, one that a peer shows longer is
+//! sealed when the peer answers, and either is read and fetched like a log of others.
+
+use super::cast::public;
+use super::engine::{Happening, Sim};
+use super::rng::Rng;
+use super::workload::administrators;
+use std::collections::{BTreeMap, BTreeSet};
+use tally_ledger::checkpoint::sign_checkpoint;
+use tally_ledger::crypto::SigningKey;
+use tally_ledger::replica::{Alarm, Input, Replica};
+use tally_schemas::epoch::Opening;
+use tally_schemas::frame::Frame;
+use tally_schemas::id::{DepartmentId, NamedHead, Origin, TreeHead};
+
+/// In how many of a hundred seeds own logs are lost.
+const SEEDS_WITH_LOSSES: u64 = 30;
+/// How many logs of a run are lost at most.
+const LOSSES_MAX: u64 = 2;
+/// How long a log must be to be worth losing.
+const LONG_ENOUGH: usize = 8;
+/// How many entries a peer shows of a log when it is asked for its head.
+const SHOWN_MAX: u64 = 40;
+/// How often the administrator looks for a longer copy before opening after what is there.
+const LOOKS_MAX: u32 = 6;
+
+/// How a log is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// The signing lock alone.
+    Lock,
+    /// An old copy came back, with the checkpoint and the lock of that time.
+    OldCopy,
+    /// An old copy came back, without a lock.
+    OldCopyWithoutLock,
+}
+
+/// What people are doing about the log of a department.
+#[derive(Debug)]
+struct Job {
+    /// What a peer showed when the node asked at its start.
+    shown: Option<Frame>,
+    /// Whether the administrator opens after whatever the node holds.
+    hasty: bool,
+    /// Whether the quorum lets the old log count where the two contradict.
+    for_old: bool,
+    looks: u32,
+    /// The opening that is to be recorded.
+    opening: Option<(Opening, Vec<u8>)>,
+    /// Whether the quorum has settled a contest, and for the old log or not.
+    settled: Option<bool>,
+}
+
+/// What was lost in a run, and what people do about it.
+#[derive(Debug)]
+pub struct Repair {
+    rng: Rng,
+    is_wanted: bool,
+    losses: u64,
+    jobs: BTreeMap<DepartmentId, Job>,
+    /// Logs of which a disk holds less than it once did.
+    lost: BTreeSet<Origin>,
+    /// Logs about whose departments alarms are to be expected.
+    expected: BTreeSet<DepartmentId>,
+    contested: BTreeSet<Origin>,
+    /// When somebody last did something about it.
+    pub last_ms: i64,
+}
+
+impl Repair {
+    /// Prepares a run; its chances are drawn apart, so that they change nothing else of it.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0x0e90_c4a1_0c4b_10c5);
+        let is_wanted = rng.chance(SEEDS_WITH_LOSSES);
+        Self {
+            rng,
+            is_wanted,
+            losses: 0,
+            jobs: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            expected: BTreeSet::new(),
+            contested: BTreeSet::new(),
+            last_ms: 0,
+        }
+    }
+
+    /// Says whether nothing is left to do for anybody.
+    pub fn is_done(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Says whether people see to the log of a department.
+    pub fn is_under_way(&self, department: &DepartmentId) -> bool {
+        self.jobs.contains_key(department)
+    }
+
+    /// Says whether people see to a log of a node.
+    pub fn is_under_way_at(&self, sim: &Sim, node: usize) -> bool {
+        let mut jobs = self.jobs.keys();
+        jobs.any(|department| sim.cast.member(department).node == node)
+    }
+
+    /// Notes that what a disk held of a log is set aside and fetched again.
+    pub fn fetch_again(&mut self, origin: &Origin) {
+        self.lost.insert(origin.clone());
+    }
+
+    /// Says whether a disk may hold less of a log than it once did.
+    pub fn lost(&self, origin: &Origin) -> bool {
+        self.lost.contains(origin)
+    }
+}
+
+/// Says whether an alarm is about a log that was lost.
+pub fn explains(sim: &mut Sim, _node: usize, alarm: &Alarm) -> bool {
+    let (Alarm::LogSealed { origin, .. }
+    | Alarm::OwnLogAhead { origin, .. }
+    | Alarm::EpochContested { origin, .. }) = alarm
+    else {
+        return false;
+    };
+    let Ok(origin) = Origin::parse(origin) else {
+        return false;
+    };
+    let is_expected = sim.repair.expected.contains(&origin.department);
+    if is_expected && matches!(alarm, Alarm::EpochContested { .. }) {
+        let department = origin.department.clone();
+        if sim.repair.contested.insert(origin) {
+            sim.coverage.hit("openings contested");
+        }
+        begin(sim, &department, None);
+    }
+    is_expected
+}
+
+/// Lets people see to a log, unless they do already.
+fn begin(sim: &mut Sim, department: &DepartmentId, shown: Option<Frame>) {
+    if sim.repair.jobs.contains_key(department) {
+        return;
+    }
+    let rng = &mut sim.repair.rng;
+    let job = Job {
+        shown,
+        hasty: rng.chance(50),
+        for_old: rng.chance(50),
+        looks: 0,
+        opening: None,
+        settled: None,
+    };
+    let wait = rng.between(4_000, 30_000);
+    sim.repair.jobs.insert(department.clone(), job);
+    sim.later(wait, Happening::Repair(department.clone()));
+}
+
+/// Loses an own log of a node that is down, or its signing lock, now and then.
+pub fn lose(sim: &mut Sim, node: usize) {
+    let repair = &mut sim.repair;
+    if !repair.is_wanted || repair.losses >= LOSSES_MAX || !repair.rng.chance(30) {
+        return;
+    }
+    let fitting: Vec<(DepartmentId, Origin)> = sim
+        .cast
+        .hosted(node)
+        .into_iter()
+        .filter(|department| !sim.repair.is_under_way(department))
+        .filter_map(|department| {
+            let disk = &sim.nodes[node].disk;
+            let origin = disk.newest(&department)?;
+            let log = disk.get(&origin).filter(|_| !disk.is_sealed(&origin))?;
+            let is_signed = log.own && log.checked == log.entries.len() as u64;
+            (is_signed && log.entries.len() >= LONG_ENOUGH).then_some((department, origin))
+        })
+        .collect();
+    let Some((department, origin)) = sim.repair.rng.pick(&fitting).cloned() else {
+        return;
+    };
+    let mut loss = match sim.repair.rng.below(4) {
+        0 => Loss::Lock,
+        1 => Loss::OldCopy,
+        _ => Loss::OldCopyWithoutLock,
+    };
+    // What the registrar's log loses the registry loses, and with it whatever was recorded under it.
+    if department == sim.cast.registrar {
+        loss = Loss::Lock;
+    }
+    let mut shown = None;
+    if loss != Loss::Lock {
+        let Some(size) = older_size(sim, node, &origin) else {
+            return;
+        };
+        if loss == Loss::OldCopy {
+            // Nothing but a peer can tell: without one that answers no program could know.
+            shown = shown_by_a_peer(sim, node, &origin, size);
+            if shown.is_none() {
+                loss = Loss::OldCopyWithoutLock;
+            }
+        }
+        let entries = &sim.nodes[node]
+            .disk
+            .get(&origin)
+            .expect("looked at above")
+            .entries;
+        let root = sim
+            .ground
+            .root_of(&entries[..usize::try_from(size).expect("small")]);
+        let key = SigningKey::from_seed(&sim.cast.log_seed(&origin));
+        let checkpoint = sign_checkpoint(&origin, TreeHead { size, root }, &key).to_bytes();
+        sim.nodes[node].disk.restore(&origin, size, checkpoint);
+        sim.repair.lost.insert(origin.clone());
+    }
+    if loss != Loss::OldCopy
+        && let Some(log) = sim.nodes[node].disk.get_mut(&origin)
+    {
+        log.locked = 0;
+    }
+    let name = match loss {
+        Loss::Lock => "signing locks lost",
+        Loss::OldCopy => "old copies restored",
+        Loss::OldCopyWithoutLock => "old copies restored without a lock",
+    };
+    sim.coverage.hit(name);
+    sim.note("lost", node, format!("{origin} {loss:?}").as_bytes());
+    sim.repair.losses += 1;
+    sim.repair.expected.insert(department.clone());
+    begin(sim, &department, shown);
+}
+
+/// A size at which a log was signed some time ago.
+fn older_size(sim: &mut Sim, node: usize, origin: &Origin) -> Option<u64> {
+    let held = sim.nodes[node].disk.get(origin)?.checked;
+    let mut sizes = sim.checker.signed_sizes(origin);
+    sizes.retain(|size| *size < held);
+    let recent = sizes.len().saturating_sub(12);
+    sim.repair.rng.pick(&sizes[recent..]).copied()
+}
+
+/// What a peer that can be reached shows beyond a size.
+fn shown_by_a_peer(sim: &Sim, node: usize, origin: &Origin, size: u64) -> Option<Frame> {
+    // The log of a department that was admitted later, or of a later epoch, is known only when others were resolved; what a
+    // peer shows before that is not looked at here, while the daemon asks only then.
+    if sim.cast.member(&origin.department).late || origin.epoch > 1 {
+        return None;
+    }
+    let mut peers = (0..sim.nodes.len()).filter(|peer| *peer != node && sim.network.connects(*peer, node));
+    peers.find_map(|peer| {
+        let replica = sim.nodes[peer].replica.as_ref()?;
+        let shown = replica.checkpoint_of(origin)?.head().size;
+        let entries = &sim.nodes[peer].disk.get(origin)?.entries;
+        let end = shown.min(entries.len() as u64).min(size + SHOWN_MAX);
+        if end <= size {
+            return None;
+        }
+        let range = usize::try_from(size).expect("small")..usize::try_from(end).expect("small");
+        let entries = entries[range].iter().map(|entry| entry.to_vec()).collect();
+        replica.frame(origin, size, entries)
+    })
+}
+
+/// Seals the own logs of a node that starts whose signing lock does not bear them out, and those that were continued.
+pub fn seal_unlocked(sim: &mut Sim, node: usize) {
+    for department in sim.cast.hosted(node) {
+        let disk = &sim.nodes[node].disk;
+        let Some(newest) = disk.newest(&department) else {
+            continue;
+        };
+        let mut sealed: Vec<(Origin, String)> = (1..newest.epoch)
+            .map(|epoch| sim.cast.origin_of(&department, epoch))
+            .map(|origin| (origin, format!("epoch {} was begun", newest.epoch)))
+            .collect();
+        let log = disk.get(&newest).expect("just found");
+        if !log.own || log.locked < log.checked {
+            sealed.push((newest, "the signing lock is missing or older".to_owned()));
+        }
+        for (origin, why) in sealed {
+            sim.seal(node, &origin, why);
+        }
+    }
+}
+
+/// Lets peers answer what a node asks at its start: how much they hold of its own logs.
+pub fn ask_peers(sim: &mut Sim, node: usize) {
+    for department in sim.cast.hosted(node) {
+        let shown = sim
+            .repair
+            .jobs
+            .get_mut(&department)
+            .and_then(|job| job.shown.take());
+        if let Some(frame) = shown {
+            let origin = frame.origin.clone();
+            sim.feed(node, vec![Input::Frame(frame)]);
+            let disk = &sim.nodes[node].disk;
+            assert!(
+                disk.is_sealed(&origin),
+                "node-{node} is shown more of {origin} than it holds, and goes on signing it"
+            );
+            return;
+        }
+    }
+    for department in sim.cast.hosted(node) {
+        let disk = &sim.nodes[node].disk;
+        if let Some(newest) = disk.newest(&department).filter(|newest| disk.is_sealed(newest)) {
+            ask_all(sim, node, &newest);
+        }
+    }
+}
+
+/// Asks every peer for what follows of a log.
+fn ask_all(sim: &mut Sim, node: usize, origin: &Origin) {
+    let start = sim.nodes[node]
+        .disk
+        .get(origin)
+        .map_or(0, |log| log.entries.len() as u64);
+    for peer in (0..sim.nodes.len()).filter(|peer| *peer != node) {
+        let wait = sim.repair.rng.between(1, 400);
+        let (by, origin) = (node, origin.clone());
+        sim.later(
+            wait,
+            Happening::Asked {
+                peer,
+                by,
+                origin,
+                start,
+            },
+        );
+    }
+}
+
+/// People look at the log of a department and do what is to be done next.
+pub fn proceed(sim: &mut Sim, department: &DepartmentId) {
+    let node = sim.cast.member(department).node;
+    let Some(mut job) = sim.repair.jobs.remove(department) else {
+        return;
+    };
+    let is_over = sim.turned(node) || step(sim, node, department, &mut job);
+    if is_over {
+        if let Some(for_old) = job.settled {
+            let which = if for_old { "old" } else { "new" };
+            sim.coverage.hit(format!("contests settled for the {which} log"));
+        }
+        sim.tell(|| format!("nothing is left to do about the log of {department}"));
+        return;
+    }
+    sim.repair.jobs.insert(department.clone(), job);
+    let wait = sim.repair.rng.between(1_500, 6_000);
+    sim.later(wait, Happening::Repair(department.clone()));
+}
+
+/// Does the next step; says whether nothing is left to do.
+fn step(sim: &mut Sim, node: usize, department: &DepartmentId, job: &mut Job) -> bool {
+    if sim.nodes[node].replica.is_none() || sim.nodes[node].disk_failed {
+        return false;
+    }
+    let now = sim.now_ms;
+    if let Some((opening, note)) = job.opening.clone() {
+        let newest = sim.newest(department);
+        if newest != opening.origin {
+            sim.repair.last_ms = now;
+            return submit(sim, node, department, job, &opening, note);
+        }
+        job.opening = None;
+    }
+    let Some(replica) = &sim.nodes[node].replica else {
+        return false;
+    };
+    let Some(log) = replica.world().log(department) else {
+        return false;
+    };
+    let newest = Origin::clone(&log.origin);
+    if replica.sealed(&newest).is_some() {
+        sim.repair.last_ms = now;
+        open(sim, node, &newest, job);
+        return false;
+    }
+    let contest = contest_of(sim, department);
+    if let Some(old) = contest {
+        sim.repair.last_ms = now;
+        settle(sim, node, &newest, &old, job);
+        return false;
+    }
+    // Whoever does not hold it yet may still contest it.
+    let held = |node: &super::node::Node| {
+        node.replica.as_ref().is_some_and(|replica| {
+            replica
+                .world()
+                .log(department)
+                .is_some_and(|log| *log.origin == newest && log.cursor() > 0)
+        })
+    };
+    let all = (0..sim.nodes.len())
+        .filter(|place| !sim.turned(*place))
+        .all(|place| held(&sim.nodes[place]));
+    if !all && newest.epoch > 1 {
+        sim.repair.last_ms = now;
+    }
+    all
+}
+
+/// The log before the newest opening of a department that somebody contests, and whoever shows most of it.
+fn contest_of(sim: &Sim, department: &DepartmentId) -> Option<NamedHead> {
+    let mut found: Option<NamedHead> = None;
+    for replica in honest(sim) {
+        for (origin, contest) in replica.contested() {
+            let of = replica.checkpoint_of(&contest.old);
+            let Some(head) = of.map(tally_ledger::checkpoint::VerifiedCheckpoint::head) else {
+                continue;
+            };
+            if origin.department != *department {
+                continue;
+            }
+            let named = NamedHead {
+                origin: contest.old.clone(),
+                head,
+            };
+            let is_more = |found: &NamedHead| {
+                (found.origin.epoch, found.head.size) < (named.origin.epoch, named.head.size)
+            };
+            if found.as_ref().is_none_or(is_more) {
+                found = Some(named);
+            }
+        }
+    }
+    found
+}
+
+fn honest(sim: &Sim) -> impl Iterator<Item = &Replica> {
+    let nodes = sim.nodes.iter().enumerate();
+    nodes
+        .filter(|(place, _)| !sim.turned(*place))
+        .filter_map(|(_, node)| node.replica.as_ref())
+}
+
+/// The administrator opens the next epoch after what the node holds, or waits for what others hold.
+fn open(sim: &mut Sim, node: usize, newest: &Origin, job: &mut Job) {
+    let most = honest(sim)
+        .filter_map(|replica| replica.checkpoint_of(newest))
+        .map(|checkpoint| checkpoint.head().size)
+        .max()
+        .unwrap_or(0);
+    let replica = sim.nodes[node].replica.as_ref().expect("looked at before");
+    let head = replica
+        .checkpoint_of(newest)
+        .map(tally_ledger::checkpoint::VerifiedCheckpoint::head);
+    job.looks += 1;
+    let held = head.map_or(0, |head| head.size);
+    let Some(head) = head.filter(|_| held >= most || job.hasty || job.looks > LOOKS_MAX) else {
+        ask_all(sim, node, newest);
+        return;
+    };
+    let by: Vec<_> = administrators(sim, node)
+        .into_iter()
+        .filter(|(of, ..)| *of == newest.department)
+        .collect();
+    let old = NamedHead {
+        origin: newest.clone(),
+        head,
+    };
+    write(sim, old, newest.epoch + 1, &by, job);
+}
+
+/// A quorum lets the newest log count, or the one before it.
+fn settle(sim: &mut Sim, node: usize, newest: &Origin, old: &NamedHead, job: &mut Job) {
+    let replica = sim.nodes[node].replica.as_ref().expect("looked at before");
+    let by = administrators(sim, node);
+    let named = if job.for_old {
+        old.clone()
+    } else {
+        let Some(checkpoint) = replica.checkpoint_of(newest) else {
+            return;
+        };
+        NamedHead {
+            origin: newest.clone(),
+            head: checkpoint.head(),
+        }
+    };
+    job.settled = Some(job.for_old);
+    write(sim, named, newest.epoch + 1, &by, job);
+}
+
+/// Writes and signs an opening.
+fn write(
+    sim: &mut Sim,
+    old: NamedHead,
+    epoch: u32,
+    by: &[(DepartmentId, tally_schemas::id::OfficerId, [u8; 32])],
+    job: &mut Job,
+) {
+    let origin = Origin {
+        epoch,
+        ..old.origin.clone()
+    };
+    let opening = Opening {
+        federation: sim.cast.federation.clone(),
+        log_key: public(&sim.cast.log_seed(&origin)),
+        origin,
+        old,
+        issued: super::cast::at(sim.now_ms),
+        reason: "simulated".to_owned(),
+    };
+    let note = sim.cast.open_epoch(&opening, by);
+    job.opening = Some((opening, note));
+}
+
+/// Submits an opening, as often as its node says that it is not ready for it.
+fn submit(
+    sim: &mut Sim,
+    node: usize,
+    department: &DepartmentId,
+    job: &mut Job,
+    opening: &Opening,
+    note: Vec<u8>,
+) -> bool {
+    if sim.tickets.values().any(|ticketed| ticketed.note == note) {
+        return false;
+    }
+    let ticket = sim.submit(node, department, note);
+    let refusal = ticket.and_then(|ticket| sim.refused.get(&ticket));
+    let code = refusal.map(|refusal| refusal.code.clone());
+    let is_made = sim
+        .ground
+        .begun(&super::ground::log_id(&opening.origin))
+        .is_some();
+    // Another one, unless this one may have left already.
+    let waits = ["epoch-waits", "rebuilding", "writes-stopped"];
+    if !is_made && code.is_some_and(|code| !waits.contains(&code.as_str())) {
+        job.opening = None;
+    }
+    false
+}
