@@ -202,7 +202,7 @@ impl Replica {
                 let Some(number) = self.world.open_epoch(&opening, good.key, header.prev) else {
                     return;
                 };
-                self.contested.remove(&origin);
+                self.end_contests(&origin);
                 if self.hosted.contains(&origin.department) {
                     let why = "it was opened, but its signing lock is not here".to_owned();
                     self.alarm(Alarm::LogSealed {
@@ -219,6 +219,12 @@ impl Replica {
             }
             Err(hindrance) => self.hindered(&origin, hindrance),
         }
+    }
+
+    /// Ends the contests of a department that an opening settles: those of its log, and of every one before.
+    fn end_contests(&mut self, opened: &Origin) {
+        self.contested
+            .retain(|origin, _| origin.department != opened.department || origin.epoch > opened.epoch);
     }
 
     fn rebuild_if_overtaken(&mut self) {
@@ -524,7 +530,7 @@ impl Replica {
             .world
             .open_epoch(&opening, good.key, header.prev)
             .ok_or_else(|| Refusal::unavailable("no-log", "the log before is not held here"))?;
-        self.contested.remove(&origin);
+        self.end_contests(&origin);
         let parsed = Payload::parse(&payload);
         let index = self.append(number, header, payload, parsed)?;
         self.owe(number, index, id, [ticket]);

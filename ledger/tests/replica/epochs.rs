@@ -304,6 +304,24 @@ fn a_quorum_may_name_the_longer_head_and_set_the_new_log_aside_whole() {
     driver.assert_same_state();
 }
 
+#[test]
+fn a_contest_ends_when_a_quorum_lets_the_old_log_count() {
+    let (mut driver, _, lost) = contested();
+    assert_eq!(driver.replicas[1].contested().count(), 1);
+    let first = origin(&driver, "housing", 1);
+    let next = opening(&driver, head(&driver, 1, &first, None), 3);
+    let waits = open(&mut driver, &next, &["bureau", "civil"]).unwrap_err();
+    assert_eq!(waits.code, "epoch-waits");
+    driver.pass();
+    let rebuilds = driver.disks[1].rebuilds;
+    open(&mut driver, &next, &["bureau", "civil"]).unwrap();
+    driver.pass();
+    assert!(stage(&driver, 1, &lost).is_some());
+    // Civil's node had resolved nothing that does not count: it goes on as it is, and its operator has nothing left to do.
+    assert_eq!(driver.disks[1].rebuilds, rebuilds);
+    assert_eq!(driver.replicas[1].contested().count(), 0);
+}
+
 /// A frame with one entry 0 made by hand.
 fn first_frame(driver: &Driver, opening: &Opening, by: &[&str], change: impl FnOnce(&mut Entry)) -> Frame {
     let world = driver.replicas[1].world();
