@@ -83,6 +83,13 @@ impl Coverage {
             "own logs sealed",
             "epochs opened",
             "worlds derived anew",
+            "openings contested",
+            "contests settled for the new log",
+            "contests settled for the old log",
+            "entries set aside",
+            "forks settled",
+            "branches fetched again",
+            "set aside and recorded again",
         ]
         .iter()
         .map(|name| (*name).to_owned())

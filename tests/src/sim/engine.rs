@@ -373,7 +373,8 @@ impl Sim {
 
     /// Says whether a node turned against the others.
     pub fn turned(&self, node: usize) -> bool {
-        self.hostile.as_ref().is_some_and(|hostile| hostile.node == node)
+        let mut hostile = self.hostile.iter();
+        hostile.any(|hostile| hostile.node == node && !hostile.is_replaced)
     }
 
     /// Returns the view of a node: the openings that it knows, and the branch of a fork that it holds.
@@ -385,12 +386,15 @@ impl Sim {
                 known.insert(log_id(&log.origin));
             }
         }
-        let second = self.hostile.as_ref().is_some_and(|hostile| {
-            let (department, epoch) = log_id(&hostile.origin);
-            let is_settled = known.iter().any(|log| log.0 == department && log.1 > epoch);
-            !is_settled && hostile.second(self, node)
-        });
+        let mut hostile = self.hostile.iter();
+        let second = !self.is_settled(&known) && hostile.any(|hostile| hostile.second(self, node));
         View { known, second }
+    }
+
+    /// Says whether these logs of later epochs settle which branch of the log that forked stands.
+    fn is_settled(&self, known: &BTreeSet<LogId>) -> bool {
+        let mut hostile = self.hostile.iter().map(|hostile| log_id(&hostile.origin));
+        hostile.any(|(department, epoch)| known.iter().any(|log| log.0 == department && log.1 > epoch))
     }
 
     /// Looks at everything as a node does from now on.
@@ -405,9 +409,11 @@ impl Sim {
                 // What nobody looks at any more is derived anew if somebody ever does again.
                 let seen: BTreeSet<View> = (0..self.nodes.len()).map(|node| self.view_of(node)).collect();
                 self.views.retain(|view, _| seen.contains(view));
-                let branch = &self.branches[usize::from(!view.second)];
-                self.oracle
-                    .knowing(&self.ground, view.known.clone(), branch.clone())
+                let other = match self.is_settled(&view.known) {
+                    true => BTreeSet::new(),
+                    false => self.branches[usize::from(!view.second)].clone(),
+                };
+                self.oracle.knowing(&self.ground, view.known.clone(), other)
             }
         };
         let before = std::mem::replace(&mut self.oracle, oracle);
@@ -873,7 +879,7 @@ impl Sim {
             Alarm::ForeignRoot { .. } => self.coverage.hit("foreign roots named"),
             Alarm::Reversed { .. } => self.coverage.hit("alarms: reversed"),
             Alarm::WritesStopped { .. } if self.nodes[node].disk_failed => {}
-            _ if super::repair::explains(self, node, alarm) => {}
+            _ if super::repair::explains(self, alarm) => {}
             _ if self
                 .hostile
                 .as_mut()

@@ -214,7 +214,8 @@ impl Ground {
                 .next_back()
                 .expect("one of it is known")
                 .clone();
-            while let Some(begun) = self.begun.get(&log) {
+            // Where one is passed over that is not known, what came before it is not known to end.
+            while let Some(begun) = self.begun.get(&log).filter(|_| known.contains(&log)) {
                 for epoch in begun.old.1 + 1..log.1 {
                     ends.ends.insert((department.clone(), epoch), (0, None));
                 }

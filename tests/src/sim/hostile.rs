@@ -68,6 +68,8 @@ pub struct Hostile {
     pub treason: Treason,
     /// The nodes that said an alarm, or show that they wait.
     pub alarmed: BTreeSet<usize>,
+    /// Whether its operator was replaced, so that it is a node like any other again.
+    pub is_replaced: bool,
     branches: Vec<Branch>,
 }
 
@@ -178,6 +180,7 @@ pub fn turn(sim: &mut Sim) {
         origin,
         treason,
         alarmed: BTreeSet::new(),
+        is_replaced: false,
         branches,
     });
     for to in (0..sim.nodes.len()).filter(|to| *to != node) {
@@ -267,7 +270,9 @@ fn signed(sim: &Sim, entries: Vec<Arc<[u8]>>, origin: &Origin) -> Branch {
 
 /// Tells a node the lie of a branch, all of it that the node does not hold; goes on until the node noticed.
 pub fn attack(sim: &mut Sim, to: usize, branch: usize, next: bool) {
-    let Some(hostile) = &sim.hostile else { return };
+    let Some(hostile) = sim.hostile.as_ref().filter(|hostile| !hostile.is_replaced) else {
+        return;
+    };
     let lies = hostile.branches.len();
     let treason = hostile.treason;
     let again = sim.chaos.between(2_000, 6_000);
@@ -347,7 +352,7 @@ pub fn attack(sim: &mut Sim, to: usize, branch: usize, next: bool) {
 /// A stranger without keys sends a node a frame that is not what it says; the node refuses it.
 pub fn forge(sim: &mut Sim) {
     let up: Vec<usize> = (0..sim.nodes.len())
-        .filter(|node| sim.nodes[*node].replica.is_some() && !sim.nodes[*node].disk_failed)
+        .filter(|node| sim.nodes[*node].listens())
         .collect();
     let Some(to) = sim.chaos.pick(&up).copied() else {
         return;
@@ -441,7 +446,6 @@ pub fn forge(sim: &mut Sim) {
 /// A true frame of a log of others that begins where a node can take it, and the size of its checkpoint.
 fn honest_frame(sim: &mut Sim, to: usize) -> Option<(Frame, u64)> {
     let from = sim.chaos.place(sim.nodes.len());
-    let silent = sim.hostile.as_ref().map(|hostile| hostile.node);
     let (replica, target) = (sim.nodes[from].replica.as_ref()?, sim.nodes[to].replica.as_ref()?);
     let fitting: Vec<Origin> = sim.nodes[from]
         .disk
@@ -450,7 +454,11 @@ fn honest_frame(sim: &mut Sim, to: usize) -> Option<(Frame, u64)> {
         .filter(|origin| {
             let host = sim.cast.member(&origin.department).node;
             host != to
-                && Some(host) != silent
+                && !sim.turned(host)
+                && sim
+                    .hostile
+                    .as_ref()
+                    .is_none_or(|hostile| hostile.origin != *origin)
                 && going_on(sim, to, &origin.department).as_ref() == Some(origin)
                 && going_on(sim, from, &origin.department).as_ref() == Some(origin)
         })

@@ -52,6 +52,13 @@ impl Node {
             disk_failed: false,
         }
     }
+
+    /// Says whether it is up and looks at what it is sent: not after its disk failed, nor while everything is to be derived anew.
+    pub fn listens(&self) -> bool {
+        let mut waiting = self.outbox.iter();
+        let is_stale = waiting.any(|output| matches!(output, Output::Rebuild));
+        self.replica.is_some() && !self.disk_failed && !is_stale
+    }
 }
 
 impl Default for Node {

@@ -6,6 +6,7 @@
 
 use super::cast::public;
 use super::engine::{Happening, Sim};
+use super::hostile::Treason;
 use super::rng::Rng;
 use super::workload::administrators;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,9 @@ const LONG_ENOUGH: usize = 8;
 const SHOWN_MAX: u64 = 40;
 /// How often the administrator looks for a longer copy before opening after what is there.
 const LOOKS_MAX: u32 = 6;
+
+/// How many notes that were set aside are submitted again at once.
+const AGAIN_MAX: usize = 4;
 
 /// How a log is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,8 @@ struct Job {
     opening: Option<(Opening, Vec<u8>)>,
     /// Whether the quorum has settled a contest, and for the old log or not.
     settled: Option<bool>,
+    /// The log that forked, of which a quorum is to name the branch that stands.
+    forked: Option<Origin>,
 }
 
 /// What was lost in a run, and what people do about it.
@@ -59,6 +65,8 @@ struct Job {
 pub struct Repair {
     rng: Rng,
     is_wanted: bool,
+    /// Whether the operator of a node that forked a log is replaced.
+    replaces: bool,
     losses: u64,
     jobs: BTreeMap<DepartmentId, Job>,
     /// Logs of which a disk holds less than it once did.
@@ -75,9 +83,11 @@ impl Repair {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x0e90_c4a1_0c4b_10c5);
         let is_wanted = rng.chance(SEEDS_WITH_LOSSES);
+        let replaces = rng.chance(60);
         Self {
             rng,
             is_wanted,
+            replaces,
             losses: 0,
             jobs: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -90,6 +100,16 @@ impl Repair {
     /// Says whether nothing is left to do for anybody.
     pub fn is_done(&self) -> bool {
         self.jobs.is_empty()
+    }
+
+    /// Tells what is left to do, for a failure of liveness.
+    pub fn left(&self) -> String {
+        let left = self.jobs.iter().map(|(department, job)| {
+            let opening = job.opening.as_ref().map(|(opening, _)| opening.origin.to_string());
+            let (looks, settled, forked) = (job.looks, job.settled, &job.forked);
+            format!("\n  {department}: {opening:?} to be recorded, {looks} looks, settled {settled:?}, forked {forked:?}")
+        });
+        left.collect()
     }
 
     /// Says whether people see to the log of a department.
@@ -115,7 +135,7 @@ impl Repair {
 }
 
 /// Says whether an alarm is about a log that was lost.
-pub fn explains(sim: &mut Sim, _node: usize, alarm: &Alarm) -> bool {
+pub fn explains(sim: &mut Sim, alarm: &Alarm) -> bool {
     let (Alarm::LogSealed { origin, .. }
     | Alarm::OwnLogAhead { origin, .. }
     | Alarm::EpochContested { origin, .. }) = alarm
@@ -149,8 +169,10 @@ fn begin(sim: &mut Sim, department: &DepartmentId, shown: Option<Frame>) {
         looks: 0,
         opening: None,
         settled: None,
+        forked: None,
     };
     let wait = rng.between(4_000, 30_000);
+    sim.repair.last_ms = sim.now_ms;
     sim.repair.jobs.insert(department.clone(), job);
     sim.later(wait, Happening::Repair(department.clone()));
 }
@@ -226,6 +248,24 @@ pub fn lose(sim: &mut Sim, node: usize) {
     sim.repair.losses += 1;
     sim.repair.expected.insert(department.clone());
     begin(sim, &department, shown);
+    if loss == Loss::OldCopyWithoutLock && sim.now_ms >= sim.parted_until && sim.repair.rng.chance(60) {
+        part(sim, node, &department);
+    }
+}
+
+/// Keeps a node from hearing of what others hold of its log until its administrator has opened the next.
+fn part(sim: &mut Sim, node: usize, department: &DepartmentId) {
+    let groups = (0..sim.nodes.len())
+        .map(|other| usize::from(other == node))
+        .collect();
+    let long = sim.repair.rng.between(12_000, 40_000);
+    sim.part(groups, long);
+    sim.parted_until = sim.now_ms + long;
+    if let Some(job) = sim.repair.jobs.get_mut(department) {
+        job.hasty = true;
+    }
+    let soon = sim.repair.rng.between(1_000, 6_000);
+    sim.later(soon, Happening::Repair(department.clone()));
 }
 
 /// A size at which a log was signed some time ago.
@@ -336,11 +376,17 @@ pub fn proceed(sim: &mut Sim, department: &DepartmentId) {
     };
     let is_over = sim.turned(node) || step(sim, node, department, &mut job);
     if is_over {
+        if job.forked.is_some() {
+            sim.coverage.hit("forks settled");
+        }
         if let Some(for_old) = job.settled {
             let which = if for_old { "old" } else { "new" };
             sim.coverage.hit(format!("contests settled for the {which} log"));
         }
         sim.tell(|| format!("nothing is left to do about the log of {department}"));
+        if !sim.turned(node) {
+            submit_again(sim, node, department);
+        }
         return;
     }
     sim.repair.jobs.insert(department.clone(), job);
@@ -348,16 +394,29 @@ pub fn proceed(sim: &mut Sim, department: &DepartmentId) {
     sim.later(wait, Happening::Repair(department.clone()));
 }
 
+/// Officers submit some of the notes again that were set aside.
+fn submit_again(sim: &mut Sim, node: usize, department: &DepartmentId) {
+    sim.look(node);
+    let of_it = sim.acknowledged.iter().filter(|held| {
+        held.origin.department == *department
+            && !sim.oracle.counts(&held.leaf)
+            && held.note.starts_with(b"tally/event")
+    });
+    let mut notes: Vec<Vec<u8>> = of_it.map(|held| held.note.clone()).collect();
+    sim.repair.rng.shuffle(&mut notes);
+    for note in notes.into_iter().take(AGAIN_MAX) {
+        sim.submit(node, department, note);
+    }
+}
+
 /// Does the next step; says whether nothing is left to do.
 fn step(sim: &mut Sim, node: usize, department: &DepartmentId, job: &mut Job) -> bool {
     if sim.nodes[node].replica.is_none() || sim.nodes[node].disk_failed {
         return false;
     }
-    let now = sim.now_ms;
     if let Some((opening, note)) = job.opening.clone() {
         let newest = sim.newest(department);
-        if newest != opening.origin {
-            sim.repair.last_ms = now;
+        if newest.epoch < opening.origin.epoch {
             return submit(sim, node, department, job, &opening, note);
         }
         job.opening = None;
@@ -369,14 +428,16 @@ fn step(sim: &mut Sim, node: usize, department: &DepartmentId, job: &mut Job) ->
         return false;
     };
     let newest = Origin::clone(&log.origin);
+    if job.forked.as_ref() == Some(&newest) {
+        choose_branch(sim, node, &newest, job);
+        return false;
+    }
     if replica.sealed(&newest).is_some() {
-        sim.repair.last_ms = now;
         open(sim, node, &newest, job);
         return false;
     }
-    let contest = contest_of(sim, department);
+    let contest = contest_of(sim, &newest);
     if let Some(old) = contest {
-        sim.repair.last_ms = now;
         settle(sim, node, &newest, &old, job);
         return false;
     }
@@ -389,17 +450,13 @@ fn step(sim: &mut Sim, node: usize, department: &DepartmentId, job: &mut Job) ->
                 .is_some_and(|log| *log.origin == newest && log.cursor() > 0)
         })
     };
-    let all = (0..sim.nodes.len())
+    (0..sim.nodes.len())
         .filter(|place| !sim.turned(*place))
-        .all(|place| held(&sim.nodes[place]));
-    if !all && newest.epoch > 1 {
-        sim.repair.last_ms = now;
-    }
-    all
+        .all(|place| held(&sim.nodes[place]))
 }
 
-/// The log before the newest opening of a department that somebody contests, and whoever shows most of it.
-fn contest_of(sim: &Sim, department: &DepartmentId) -> Option<NamedHead> {
+/// The most that anybody who contests the opening of a log shows of the log before.
+fn contest_of(sim: &Sim, opened: &Origin) -> Option<NamedHead> {
     let mut found: Option<NamedHead> = None;
     for replica in honest(sim) {
         for (origin, contest) in replica.contested() {
@@ -407,7 +464,7 @@ fn contest_of(sim: &Sim, department: &DepartmentId) -> Option<NamedHead> {
             let Some(head) = of.map(tally_ledger::checkpoint::VerifiedCheckpoint::head) else {
                 continue;
             };
-            if origin.department != *department {
+            if origin != opened {
                 continue;
             }
             let named = NamedHead {
@@ -479,6 +536,60 @@ fn settle(sim: &mut Sim, node: usize, newest: &Origin, old: &NamedHead, job: &mu
     write(sim, named, newest.epoch + 1, &by, job);
 }
 
+/// A quorum names the branch of a forked log that stands, as one of those who hold it shows it.
+fn choose_branch(sim: &mut Sim, node: usize, forked: &Origin, job: &mut Job) {
+    let mut heads: Vec<TreeHead> = Vec::new();
+    for (place, state) in sim.nodes.iter().enumerate() {
+        let checkpoint = state
+            .replica
+            .as_ref()
+            .and_then(|replica| replica.checkpoint_of(forked));
+        if let Some(checkpoint) = checkpoint.filter(|_| place != node) {
+            heads.push(checkpoint.head());
+        }
+    }
+    let Some(head) = sim.repair.rng.pick(&heads).copied() else {
+        return;
+    };
+    let by = administrators(sim, node);
+    let old = NamedHead {
+        origin: forked.clone(),
+        head,
+    };
+    write(sim, old, forked.epoch + 1, &by, job);
+}
+
+/// Says whether the operator of a node that forked its log is to be replaced, once all others have noticed.
+pub fn is_to_be_replaced(sim: &mut Sim) -> bool {
+    let Some(hostile) = &sim.hostile else {
+        return false;
+    };
+    let all = (0..sim.nodes.len()).all(|place| place == hostile.node || hostile.alarmed.contains(&place));
+    sim.repair.replaces && hostile.treason == Treason::Fork && !hostile.is_replaced && all
+}
+
+/// Replaces the operator of a node that forked its log: it starts again, the log is never signed again in its epoch, and a
+/// quorum names the branch that stands.
+pub fn replace_operator(sim: &mut Sim) {
+    let Some(hostile) = &mut sim.hostile else { return };
+    hostile.is_replaced = true;
+    let (node, origin) = (hostile.node, hostile.origin.clone());
+    hostile.alarmed.insert(node);
+    let department = origin.department.clone();
+    sim.coverage.hit("operators replaced");
+    sim.note("replaced", node, origin.to_string().as_bytes());
+    sim.repair.expected.insert(department.clone());
+    sim.repair.lost.insert(origin.clone());
+    if let Some(log) = sim.nodes[node].disk.get_mut(&origin) {
+        log.locked = 0;
+    }
+    begin(sim, &department, None);
+    if let Some(job) = sim.repair.jobs.get_mut(&department) {
+        job.forked = Some(origin);
+    }
+    sim.start(node);
+}
+
 /// Writes and signs an opening.
 fn write(
     sim: &mut Sim,
@@ -499,6 +610,7 @@ fn write(
         issued: super::cast::at(sim.now_ms),
         reason: "simulated".to_owned(),
     };
+    sim.repair.last_ms = sim.now_ms;
     let note = sim.cast.open_epoch(&opening, by);
     job.opening = Some((opening, note));
 }

@@ -52,6 +52,9 @@ impl Run {
         if turns && acts >= sim.options.acts / 2 {
             super::hostile::turn(sim);
         }
+        if super::repair::is_to_be_replaced(sim) {
+            super::repair::replace_operator(sim);
+        }
         if acts >= sim.options.acts {
             self.stopped = Some(sim.now_ms);
             self.calm();
