@@ -221,6 +221,11 @@ impl Replica {
         }
     }
 
+    /// Says whether the opening of a log is not held here, since more of the log before is known.
+    pub(super) fn is_contested(&self, origin: &Origin) -> bool {
+        self.contested.contains_key(origin)
+    }
+
     /// Ends the contests of a department that an opening settles: those of its log, and of every one before.
     fn end_contests(&mut self, opened: &Origin) {
         self.contested
@@ -506,6 +511,11 @@ impl Replica {
         let id = EventId(sha256(&[note.text.as_bytes()]));
         if let Some(number) = self.known_log(&origin) {
             return self.opened_before(ticket, number, id);
+        }
+        // It was begun here once, and signed: what is held of it is being fetched again, or was lost.
+        if let Some(why) = self.sealed.get(&origin) {
+            let what = format!("{origin} must not be signed in this epoch again: {why}");
+            return Err(Refusal::refused("epoch-taken", what));
         }
         let payload = String::from_utf8(bytes.to_vec())
             .map_err(|_| Refusal::invalid("form", "the note is not UTF-8"))?;

@@ -118,6 +118,12 @@ impl Replica {
                 start: log.size(),
             });
         }
+        // A log of an epoch that is over is announced by nobody any more; one that is contested is known well enough.
+        for origin in self.world.wanted_unknown() {
+            if !self.is_contested(&origin) {
+                self.outputs.push(Output::Want { origin, start: 0 });
+            }
+        }
     }
 
     /// States a fork in every own log, so that the evidence has a date.

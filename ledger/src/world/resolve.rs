@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tally_schemas::entry::EntryHeader;
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::governance::{Change, Governance};
-use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NamedHead, NodeId, OfficerId};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, NamedHead, NodeId, OfficerId, Origin};
 use tally_schemas::note::Note;
 use tally_schemas::statement::Statement;
 use tally_schemas::time::Timestamp;
@@ -202,6 +202,21 @@ impl World {
             }
         }
         wanted
+    }
+
+    /// Returns the logs of later epochs that are not known here, and of which what waits names a head.
+    pub fn wanted_unknown(&self) -> BTreeSet<Origin> {
+        let next = |log: &'_ &Log| !log.is_set_aside(log.cursor());
+        let waiting = self.logs.iter().filter(next);
+        let named = waiting
+            .filter_map(|log| log.waiting.front())
+            .flat_map(named_heads);
+        named
+            .filter(|head| {
+                self.number(&head.origin.department).is_some() && self.reach(head) == Reach::Unknown
+            })
+            .map(|head| head.origin.clone())
+            .collect()
     }
 
     fn obstacle(&self, number: LogNo, waiting: &Waiting) -> Option<String> {

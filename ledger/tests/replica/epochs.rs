@@ -322,6 +322,50 @@ fn a_contest_ends_when_a_quorum_lets_the_old_log_count() {
     assert_eq!(driver.replicas[1].contested().count(), 0);
 }
 
+#[test]
+fn an_epoch_that_was_sealed_is_not_opened_again() {
+    let mut driver = Driver::new();
+    file(&mut driver);
+    lose_lock(&mut driver);
+    // Epoch 2 was begun and forked, and what the disk had of it was set aside to be fetched again.
+    let second = origin(&driver, "housing", 2);
+    let why = "the log forked".to_owned();
+    driver.disks[0].seals.insert(second.clone(), why);
+    driver.restart(0);
+    let first = origin(&driver, "housing", 1);
+    let next = opening(&driver, head(&driver, 0, &first, None), 2);
+    let refused = open(&mut driver, &next, &["housing"]).unwrap_err();
+    assert_eq!(refused.code, "epoch-taken");
+    assert!(driver.replicas[0].world().number_of_log(&second).is_none());
+}
+
+#[test]
+fn a_log_of_a_later_epoch_that_others_name_is_asked_for() {
+    let mut driver = Driver::new();
+    file(&mut driver);
+    lose_lock(&mut driver);
+    driver.is_parted = true;
+    let first = origin(&driver, "housing", 1);
+    let next = opening(&driver, head(&driver, 0, &first, None), 2);
+    open(&mut driver, &next, &["housing"]).unwrap();
+    driver.now = driver.now.plus_ms(61_000);
+    driver.input(0, Input::Tick);
+    // Only the bureau's log reaches civil's node: its newest entry names a head of the log that nobody announced there.
+    let bureau = origin(&driver, "bureau", 1);
+    let entries = driver.disks[0].logs[&bureau].0.clone();
+    let held = driver.replicas[1]
+        .world()
+        .log(&department("bureau"))
+        .unwrap()
+        .size();
+    let fresh = entries[usize::try_from(held).unwrap()..].to_vec();
+    let frame = driver.replicas[0].frame(&bureau, held, fresh).unwrap();
+    let outputs = driver.replicas[1].handle(driver.now, vec![Input::Frame(frame), Input::Tick]);
+    let second = origin(&driver, "housing", 2);
+    let asks = |output: &Output| matches!(output, Output::Want { origin, start: 0 } if *origin == second);
+    assert!(outputs.iter().any(asks), "{outputs:?}");
+}
+
 /// A frame with one entry 0 made by hand.
 fn first_frame(driver: &Driver, opening: &Opening, by: &[&str], change: impl FnOnce(&mut Entry)) -> Frame {
     let world = driver.replicas[1].world();
