@@ -19,6 +19,7 @@ use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sha256};
 use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Refusal};
 use tally_schemas::frame::Frame;
+use tally_schemas::governance::GOVERNANCE_MAGIC;
 use tally_schemas::id::{DepartmentId, EventId, Hash, Origin};
 use tally_schemas::time::Timestamp;
 
@@ -683,13 +684,14 @@ impl Sim {
             self.note("disk-failed", node, &[]);
             let remains = Remains::of_failure(&batch, &mut self.chaos);
             self.leave(node, &batch, remains);
+            let listens = self.nodes[node].listens();
             self.nodes[node].disk_failed = true;
             self.nodes[node].outbox.clear();
             let why = "no space left".to_owned();
             self.feed(node, vec![Input::PersistFailed { token, why }]);
             let replica = self.nodes[node].replica.as_ref();
             assert!(
-                replica.is_some_and(|replica| replica.failure().is_some()),
+                !listens || replica.is_some_and(|replica| replica.failure().is_some()),
                 "after a failed write node-{node} still serves writes"
             );
             // The operator notices.
@@ -822,6 +824,10 @@ impl Sim {
     /// Submits a note at a node; returns the ticket, or none when the node is down.
     pub fn submit(&mut self, node: usize, department: &DepartmentId, note: Vec<u8>) -> Option<u64> {
         self.nodes[node].replica.as_ref()?;
+        // While it is not agreed on what counts, nobody governs: see `repair::lose`.
+        if !self.repair.is_done() && note.starts_with(GOVERNANCE_MAGIC.as_bytes()) {
+            return None;
+        }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.note("submit", node, &note);

@@ -326,7 +326,8 @@ pub fn attack(sim: &mut Sim, to: usize, branch: usize, next: bool) {
             let number = world.number_of_log(&origin);
             number
                 .and_then(|number| world.waits_for(number))
-                .is_some_and(|why| why.starts_with("registry version"))
+                // Or for what its node never told anybody of another of its logs.
+                .is_some_and(|why| why.starts_with("registry version") || why.contains("is resolved to"))
         });
         if waits && let Some(hostile) = &mut sim.hostile {
             hostile.alarmed.insert(to);

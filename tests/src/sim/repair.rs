@@ -204,8 +204,10 @@ pub fn lose(sim: &mut Sim, node: usize) {
         1 => Loss::OldCopy,
         _ => Loss::OldCopyWithoutLock,
     };
-    // What the registrar's log loses the registry loses, and with it whatever was recorded under it.
-    if department == sim.cast.registrar {
+    // What the registrar's log loses the registry loses, and with it whatever was recorded under it. And an opening names the
+    // newest registry version: who cannot resolve the registrar's log up to there, since it names a head that the opening cuts
+    // off, never takes the opening (known, and left out here).
+    if department == sim.cast.registrar || !is_registry_everywhere(sim, node) {
         loss = Loss::Lock;
     }
     let mut shown = None;
@@ -266,6 +268,21 @@ fn part(sim: &mut Sim, node: usize, department: &DepartmentId) {
     }
     let soon = sim.repair.rng.between(1_000, 6_000);
     sim.later(soon, Happening::Repair(department.clone()));
+}
+
+/// Says whether all but one node are up and have the same registry version.
+fn is_registry_everywhere(sim: &Sim, but: usize) -> bool {
+    let others = sim.nodes.iter().enumerate();
+    let mut versions = others
+        .filter(|(place, _)| *place != but && !sim.turned(*place))
+        .map(|(_, node)| {
+            let replica = node.replica.as_ref()?;
+            Some(replica.world().registry().newest().version)
+        });
+    let Some(Some(first)) = versions.next() else {
+        return false;
+    };
+    versions.all(|version| version == Some(first))
 }
 
 /// A size at which a log was signed some time ago.
@@ -428,6 +445,11 @@ fn step(sim: &mut Sim, node: usize, department: &DepartmentId, job: &mut Job) ->
         return false;
     };
     let newest = Origin::clone(&log.origin);
+    if let Some(forked) = job.forked.clone().filter(|forked| forked.epoch > newest.epoch) {
+        // It is being fetched again.
+        ask_all(sim, node, &forked);
+        return false;
+    }
     if job.forked.as_ref() == Some(&newest) {
         choose_branch(sim, node, &newest, job);
         return false;
