@@ -197,7 +197,10 @@ impl Replica {
             self.check_first_frame(frame, &good.key)?;
             Ok((entry.header, opening, good))
         });
+        // What the own disk kept of it is read back first, when its turn comes.
+        let is_kept = self.late.contains_key(&origin);
         match opened {
+            Ok(_) | Err(Hindrance::Contested(_)) if is_kept => self.settle(),
             Ok((header, opening, good)) => {
                 let Some(number) = self.world.open_epoch(&opening, good.key, header.prev) else {
                     return;
@@ -516,6 +519,10 @@ impl Replica {
         if let Some(why) = self.sealed.get(&origin) {
             let what = format!("{origin} must not be signed in this epoch again: {why}");
             return Err(Refusal::refused("epoch-taken", what));
+        }
+        if self.late.contains_key(&origin) {
+            let what = format!("{origin} was begun already, and is still being read back");
+            return Err(Refusal::unavailable("epoch-waits", what));
         }
         let payload = String::from_utf8(bytes.to_vec())
             .map_err(|_| Refusal::invalid("form", "the note is not UTF-8"))?;
