@@ -501,27 +501,30 @@ fn check_recorded_in_view(sim: &mut Sim, node: usize, note: Vec<u8>, recorded: &
         Ok(_) => {}
         Err(code) => panic!("an accepted event is void: {code}: {}", describe(&seen)),
     }
-    let mut earlier = sim
+    let earlier: Vec<(Origin, u64, Leaf)> = sim
         .acknowledged
         .iter()
-        .filter(|held| held.event == recorded.event);
-    let place = |held: &Acknowledged| (held.index, held.leaf) == (recorded.index, leaf);
-    // Another place only for what was set aside.
-    let moved = earlier
-        .clone()
-        .find(|held| !place(held) && sim.oracle.counts(&held.leaf));
-    assert!(
-        moved.is_none(),
-        "a repeated submission of {} got another place: {} {} after {moved:?}",
-        recorded.event,
-        recorded.origin,
-        recorded.index
-    );
-    if earlier.any(place) {
+        .filter(|held| held.event == recorded.event)
+        .map(|held| (held.origin.clone(), held.index, held.leaf))
+        .collect();
+    // Another place only for what was set aside, or is void since what it rested on was.
+    for (origin, index, held) in earlier.iter().filter(|(.., held)| *held != leaf) {
+        let has_effect = sim.oracle.counts(held)
+            && match sim.oracle.entry(held).standing {
+                Ok("case") => sim.oracle.verdict(held).is_ok(),
+                standing => standing.is_ok(),
+            };
+        assert!(
+            !has_effect,
+            "{} was recorded at {origin} {index}, and then again at {} {}",
+            recorded.event, recorded.origin, recorded.index
+        );
+    }
+    if earlier.iter().any(|(.., held)| *held == leaf) {
         sim.coverage.hit("copies answered with the same proof");
         return;
     }
-    if sim.acknowledged.iter().any(|held| held.event == recorded.event) {
+    if !earlier.is_empty() {
         sim.coverage.hit("set aside and recorded again");
     }
     sim.coverage.hit("acknowledged");

@@ -180,7 +180,7 @@ fn begin(sim: &mut Sim, department: &DepartmentId, shown: Option<Frame>) {
 /// Loses an own log of a node that is down, or its signing lock, now and then.
 pub fn lose(sim: &mut Sim, node: usize) {
     let repair = &mut sim.repair;
-    if !repair.is_wanted || repair.losses >= LOSSES_MAX || !repair.rng.chance(30) {
+    if !repair.is_wanted || repair.losses >= LOSSES_MAX || !repair.rng.chance(40) {
         return;
     }
     let fitting: Vec<(DepartmentId, Origin)> = sim
@@ -207,8 +207,11 @@ pub fn lose(sim: &mut Sim, node: usize) {
     // What the registrar's log loses the registry loses, and with it whatever was recorded under it. And an opening names the
     // newest registry version: who cannot resolve the registrar's log up to there, since it names a head that the opening cuts
     // off, never takes the opening (known, and left out here).
-    if department == sim.cast.registrar || !is_registry_everywhere(sim, node) {
+    if department == sim.cast.registrar {
         loss = Loss::Lock;
+    }
+    if loss != Loss::Lock && !is_registry_everywhere(sim, node) {
+        return;
     }
     let mut shown = None;
     if loss != Loss::Lock {
@@ -250,7 +253,7 @@ pub fn lose(sim: &mut Sim, node: usize) {
     sim.repair.losses += 1;
     sim.repair.expected.insert(department.clone());
     begin(sim, &department, shown);
-    if loss == Loss::OldCopyWithoutLock && sim.now_ms >= sim.parted_until && sim.repair.rng.chance(60) {
+    if loss == Loss::OldCopyWithoutLock && sim.now_ms >= sim.parted_until && sim.repair.rng.chance(85) {
         part(sim, node, &department);
     }
 }
