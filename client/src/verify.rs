@@ -11,7 +11,7 @@ use tally_ledger::authority::{
 use tally_ledger::checkpoint::{LogKey, VerifiedCheckpoint};
 use tally_ledger::crypto::{NoteKey, event_id};
 use tally_ledger::export::{ExportError, ExportReader, VerifiedExport, verify_export};
-use tally_ledger::fork::{Fork, ForkError, verify_fork};
+use tally_ledger::fork::{Fork, ForkError, verify_fork_under};
 use tally_ledger::proof::{RecordedError, verify_recorded};
 use tally_ledger::world::{OpeningError, verify_opening};
 use tally_schemas::FormatError;
@@ -159,8 +159,7 @@ impl Trust {
     pub fn verify_fork(&self, evidence: &ForkEvidence) -> Result<Fork, VerifyError> {
         let [held, _] = &evidence.branches;
         let origin = Checkpoint::parse(&held.checkpoint.text)?.origin;
-        let key = self.log_key(&origin)?;
-        verify_fork(evidence, key).map_err(|source| VerifyError::Fork {
+        verify_fork_under(evidence, &self.registry).map_err(|source| VerifyError::Fork {
             origin: origin.to_string(),
             source: Box::new(source),
         })

@@ -1,10 +1,16 @@
 //! Forks: evidence that a log signed two heads that cannot both be true, made by a node and verified by anyone with the log's key.
 //!
 //! The evidence names one size and, for each branch, its root there and consistency proofs from it to a checkpoint that the
-//! log signed. Two roots at one size are two histories, whoever shows them. Keeps I10. Spec: schemas/spec/fork.md.
+//! log signed; of a log of a later epoch also the opening that names its key. Two roots at one size are two histories, whoever
+//! shows them. Keeps I10. Spec: schemas/spec/fork.md.
 
+use crate::authority::Registry;
 use crate::checkpoint::{CheckpointError, LogKey, OtherLines, VerifiedCheckpoint, verify_checkpoint_note};
-use crate::merkle::{ProofError, verify_consistency};
+use crate::crypto::leaf_hash;
+use crate::merkle::{ProofError, verify_consistency, verify_inclusion};
+use crate::world::{OpeningError, verify_opening};
+use tally_schemas::FormatError;
+use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::fork::{ForkBranch, ForkEvidence, ForkStep};
 use tally_schemas::id::{Hash, Origin, TreeHead};
 
@@ -63,6 +69,45 @@ pub enum ForkError {
         /// The root signed.
         signed_root: Hash,
     },
+    /// The text of a checkpoint is none.
+    #[error("the first checkpoint names no log")]
+    Unnamed(#[source] FormatError),
+    /// The registry has no such log.
+    #[error("{origin} is no log of a department of the registry learnt so far")]
+    Unknown {
+        /// The log.
+        origin: String,
+    },
+    /// What names the key of the log is missing.
+    #[error("{origin} is of a later epoch, and the evidence shows no opening of it")]
+    NoOpening {
+        /// The log.
+        origin: String,
+    },
+    /// The opening does not hold.
+    #[error("the opening of {origin} does not hold")]
+    Opening {
+        /// The log.
+        origin: String,
+        /// Why.
+        source: OpeningError,
+    },
+    /// The opening opens another log.
+    #[error("the opening is of {got}, the branches are of {expected}")]
+    OtherOpening {
+        /// The log opened.
+        got: String,
+        /// The log of the branches.
+        expected: String,
+    },
+    /// The opening is not entry 0 of the first branch.
+    #[error("the opening of {origin} is not entry 0 of branch 1")]
+    NotFirst {
+        /// The log.
+        origin: String,
+        /// Why.
+        source: ProofError,
+    },
     /// The branches agree.
     #[error("both branches have the root {0} at that size: they show no fork")]
     SameRoot(Hash),
@@ -87,6 +132,53 @@ pub fn verify_fork(evidence: &ForkEvidence, key: &LogKey) -> Result<Fork, ForkEr
         roots: [held.root, other.root],
         signed,
     })
+}
+
+/// Verifies that evidence shows a fork of the log that it names, for those who have nothing but a registry.
+///
+/// The key of an epoch 1 stands in the registry; that of a later epoch in the opening that the evidence shows, which must be
+/// entry 0 of the first branch and signed by who may open it.
+///
+/// # Errors
+/// What is missing for that; then nothing is shown.
+pub fn verify_fork_under(evidence: &ForkEvidence, registry: &Registry) -> Result<Fork, ForkError> {
+    let [held, _] = &evidence.branches;
+    let origin = Checkpoint::parse(&held.checkpoint.text)
+        .map_err(ForkError::Unnamed)?
+        .origin;
+    let named = || origin.to_string();
+    let first = registry
+        .log_key(&origin.department)
+        .filter(|_| origin.federation == *registry.federation())
+        .ok_or_else(|| ForkError::Unknown { origin: named() })?;
+    if *first.origin() == origin {
+        return verify_fork(evidence, first);
+    }
+    let opening = evidence
+        .opening
+        .as_ref()
+        .ok_or_else(|| ForkError::NoOpening { origin: named() })?;
+    let entry = opening.entry.as_bytes();
+    let (opened, key) = verify_opening(entry, registry).map_err(|source| ForkError::Opening {
+        origin: named(),
+        source,
+    })?;
+    if opened.origin != origin {
+        return Err(ForkError::OtherOpening {
+            got: opened.origin.to_string(),
+            expected: named(),
+        });
+    }
+    // The opening is judged under the registry version that its entry names, so the entry itself must stand in the log.
+    let head = TreeHead {
+        size: evidence.size,
+        root: held.root,
+    };
+    verify_inclusion(&leaf_hash(entry), 0, &head, &opening.proof).map_err(|source| ForkError::NotFirst {
+        origin: named(),
+        source,
+    })?;
+    verify_fork(evidence, &key)
 }
 
 fn verify_branch(number: usize, size: u64, branch: &ForkBranch, key: &LogKey) -> Result<TreeHead, ForkError> {

@@ -14,7 +14,7 @@ use tally_ledger::crypto::{DomainTag, NoteKey, SigningKey, leaf_hash, sha256, si
 use tally_ledger::fork::verify_fork;
 use tally_ledger::merkle::Tree;
 use tally_ledger::proof::{prove_recorded, verify_recorded};
-use tally_schemas::fork::{ForkBranch, ForkEvidence, ForkStep};
+use tally_schemas::fork::{ForkBranch, ForkEvidence, ForkOpening, ForkStep};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{Hash, Origin, TreeHead};
 use tally_schemas::json::Json;
@@ -796,6 +796,7 @@ fn forks() -> Made {
     let evidence = |size, held, other| ForkEvidence {
         size,
         branches: [held, other],
+        opening: None,
     };
     let one_size = evidence(9, branch(&tree(9), 9, &[]), branch(&other_tree(9), 9, &[]));
     let grown = evidence(
@@ -803,6 +804,11 @@ fn forks() -> Made {
         branch(&tree(20), 8, &[20]),
         branch(&other_tree(300), 8, &[10, 300]),
     );
+    let mut opened = grown.clone();
+    opened.opening = Some(ForkOpening {
+        entry: String::from_utf8(entry(0)).unwrap(),
+        proof: tree(20).inclusion(0, 8).unwrap(),
+    });
     let change = |from: &str, to: &str| {
         let text = String::from_utf8(grown.to_bytes()).unwrap();
         assert!(text.contains(from), "{from}");
@@ -819,6 +825,19 @@ fn forks() -> Made {
             "grown.json",
             "Histories that part at entry 6, signed at 20 and, by way of 10, at 300",
             grown.to_bytes(),
+        ),
+        (
+            "opened.json",
+            "The same, with entry 0 and its proof, as evidence of a log of a later epoch has them",
+            opened.to_bytes(),
+        ),
+        (
+            "bad-opening.json",
+            "Refused: an opening without a proof",
+            String::from_utf8(opened.to_bytes())
+                .unwrap()
+                .replacen("\\n\",\"proof\":", "\\n\",\"proofs\":", 1)
+                .into_bytes(),
         ),
         (
             "bad-version.json",
@@ -1037,6 +1056,12 @@ fn read(vector: &Vector, bytes: &[u8]) -> Result<(Vec<u8>, String), String> {
                     }
                 }
                 writeln!(out, "  - signed: size `{}`, root `{}`", signed.size, signed.root).unwrap();
+            }
+            if let Some(opening) = &evidence.opening {
+                writeln!(out, "- opening: leaf `{}`", leaf_hash(opening.entry.as_bytes())).unwrap();
+                for hash in &opening.proof {
+                    writeln!(out, "  - hash: `{hash}`").unwrap();
+                }
             }
             Ok((evidence.to_bytes(), out))
         }

@@ -20,6 +20,8 @@ pub struct ForkEvidence {
     pub size: u64,
     /// The branch that whoever made the file holds, then the other.
     pub branches: [ForkBranch; 2],
+    /// What names the key of the log; only of a log of a later epoch.
+    pub opening: Option<ForkOpening>,
 }
 
 /// One branch: its root at the size, and the way from there to a checkpoint that the log signed.
@@ -31,6 +33,15 @@ pub struct ForkBranch {
     pub steps: Vec<ForkStep>,
     /// The checkpoint with its signature lines, of the head that the last step leads to.
     pub checkpoint: Note,
+}
+
+/// Entry 0 of a log of a later epoch, whose opening names the log's key, and the proof that it stands in the first branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForkOpening {
+    /// The bytes of the entry, which are text.
+    pub entry: String,
+    /// The hashes (RFC 6962, section 2.1.1) from the entry to the root of the first branch at the size.
+    pub proof: Vec<Hash>,
 }
 
 /// A consistency proof to a larger head.
@@ -61,13 +72,14 @@ impl ForkEvidence {
                 got: format!("{shown:?}"),
             });
         }
-        exactly(&json, &["branches", "format", "size"])?;
+        exactly(&json, &["branches", "format", "opening", "size"])?;
         let Some([held, other]) = json.member("branches").and_then(Json::as_array) else {
             return Err(FormatError::field(WHAT, "branches", "expected two"));
         };
         Ok(Self {
             size: size_of(&json)?,
             branches: [branch(held)?, branch(other)?],
+            opening: json.member("opening").map(opening).transpose()?,
         })
     }
 
@@ -78,9 +90,8 @@ impl ForkEvidence {
                 .steps
                 .iter()
                 .map(|step| {
-                    let proof: Vec<Json> = step.proof.iter().map(|hash| hash.to_base64().into()).collect();
                     Json::object([
-                        ("proof", proof.into()),
+                        ("proof", hashes(&step.proof)),
                         ("root", step.head.root.to_base64().into()),
                         ("size", int(step.head.size)),
                     ])
@@ -93,12 +104,19 @@ impl ForkEvidence {
             ])
         };
         let branches: Vec<Json> = self.branches.iter().map(branch).collect();
-        let mut text = Json::object([
+        let opening = self.opening.as_ref().map(|opening| {
+            let members = [
+                ("entry", opening.entry.as_str().into()),
+                ("proof", hashes(&opening.proof)),
+            ];
+            ("opening", Json::object(members))
+        });
+        let members = [
             ("branches", branches.into()),
             ("format", FORK_FORMAT.into()),
             ("size", int(self.size)),
-        ])
-        .to_canonical();
+        ];
+        let mut text = Json::object(members.into_iter().chain(opening)).to_canonical();
         text.push('\n');
         text.into_bytes()
     }
@@ -109,6 +127,19 @@ const WHAT: &str = "evidence of a fork";
 fn int(size: u64) -> Json {
     // Sizes beyond what JSON keeps exactly are refused when the file is read.
     i64::try_from(size).unwrap_or(JSON_INTEGER_MAX).into()
+}
+
+fn hashes(hashes: &[Hash]) -> Json {
+    let hashes: Vec<Json> = hashes.iter().map(|hash| hash.to_base64().into()).collect();
+    hashes.into()
+}
+
+fn proof_of(json: &Json) -> Result<Vec<Hash>, FormatError> {
+    let proof = json.member("proof").and_then(Json::as_array);
+    let proof = proof
+        .filter(|proof| proof.len() <= PROOF_HASHES_MAX)
+        .ok_or_else(|| FormatError::field(WHAT, "proof", format!("expected at most {PROOF_HASHES_MAX}")))?;
+    proof.iter().map(|hash| hash_of(Some(hash), "proof")).collect()
 }
 
 fn exactly(json: &Json, names: &[&str]) -> Result<(), FormatError> {
@@ -151,20 +182,24 @@ fn branch(json: &Json) -> Result<ForkBranch, FormatError> {
     })
 }
 
+fn opening(json: &Json) -> Result<ForkOpening, FormatError> {
+    exactly(json, &["entry", "proof"])?;
+    let entry = json.member("entry").and_then(Json::as_text);
+    Ok(ForkOpening {
+        entry: entry
+            .ok_or_else(|| FormatError::field(WHAT, "entry", "expected text"))?
+            .to_owned(),
+        proof: proof_of(json)?,
+    })
+}
+
 fn step(json: &Json) -> Result<ForkStep, FormatError> {
     exactly(json, &["proof", "root", "size"])?;
-    let proof = json.member("proof").and_then(Json::as_array);
-    let proof = proof
-        .filter(|proof| proof.len() <= PROOF_HASHES_MAX)
-        .ok_or_else(|| FormatError::field(WHAT, "proof", format!("expected at most {PROOF_HASHES_MAX}")))?;
     Ok(ForkStep {
         head: TreeHead {
             size: size_of(json)?,
             root: hash_of(json.member("root"), "root")?,
         },
-        proof: proof
-            .iter()
-            .map(|hash| hash_of(Some(hash), "proof"))
-            .collect::<Result<_, _>>()?,
+        proof: proof_of(json)?,
     })
 }

@@ -8,7 +8,7 @@ use crate::checkpoint::VerifiedCheckpoint;
 use crate::crypto::leaf_hash;
 use crate::fork::{Fork, branch, verify_fork};
 use crate::merkle::verify_consistency;
-use tally_schemas::fork::{ForkBranch, ForkEvidence};
+use tally_schemas::fork::{ForkBranch, ForkEvidence, ForkOpening};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{Hash, Origin, TreeHead};
 use tally_schemas::time::Timestamp;
@@ -58,6 +58,7 @@ impl Replica {
         let evidence = self.held_branch(number, held).map(|held| ForkEvidence {
             size: head.size,
             branches: [held, other],
+            opening: self.shown_opening(number, head.size),
         });
         self.found_fork(number, head.size, [held.root, head.root], evidence);
         true
@@ -85,6 +86,15 @@ impl Replica {
             (covering.checkpoint.head(), covering.proof.clone()),
         ];
         Some(branch(at, steps, &covering.checkpoint))
+    }
+
+    /// Returns what shows a stranger the key of a log of a later epoch: its entry 0, which stands in the branch held here.
+    fn shown_opening(&self, number: LogNo, size: u64) -> Option<ForkOpening> {
+        let log = self.world.log_at(number)?;
+        Some(ForkOpening {
+            entry: log.opening.as_deref()?.to_owned(),
+            proof: log.tree.inclusion(0, size).ok()?,
+        })
     }
 
     /// Looks at a frame that does not continue what is held, though the log signed its checkpoint: takes the evidence
@@ -134,6 +144,7 @@ impl Replica {
             let evidence = self.held_branch(number, ours).map(|held| ForkEvidence {
                 size,
                 branches: [held, other],
+                opening: self.shown_opening(number, size),
             });
             self.found_fork(number, size, [ours.root, theirs.root], evidence);
             return false;

@@ -269,6 +269,8 @@ pub struct Log {
     pub keys_seen: BTreeMap<OfficerId, Vec<VerifyingKey>>,
     /// What it continues, if it is of a later epoch.
     pub continues: Option<Continues>,
+    /// Its entry 0 with the opening that names its key, if it is of a later epoch.
+    pub opening: Option<Arc<str>>,
     /// How many of its entries count, once a later epoch was opened; the rest is set aside.
     pub end: Option<u64>,
     /// Why ingest of the log stopped, if it did.
@@ -294,6 +296,7 @@ impl Log {
             roster: RosterHistory::default(),
             keys_seen: BTreeMap::new(),
             continues: None,
+            opening: None,
             end: None,
             stopped: None,
             held: End::default(),
@@ -426,6 +429,11 @@ impl Log {
             });
         }
         Ok(())
+    }
+
+    /// Keeps entry 0 of a log of a later epoch, to show whose opening names the key.
+    pub(super) fn keep_opening(&mut self, entry: &[u8]) {
+        self.opening = std::str::from_utf8(entry).ok().map(Arc::from);
     }
 
     /// Appends an entry that [`Log::check_next`] let pass, with its payload parsed.

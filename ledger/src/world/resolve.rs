@@ -81,6 +81,9 @@ impl World {
         let index = log.size();
         let payload = parsed.unwrap_or_else(|| Payload::parse(&entry.payload));
         log.hold(leaf, entry.header, payload);
+        if index == 0 && log.continues.is_some() {
+            log.keep_opening(bytes);
+        }
         Ok(self.likely_needs(number, index))
     }
 

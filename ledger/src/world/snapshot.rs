@@ -251,7 +251,10 @@ impl World {
                 restore_log(log, &shared, state, run)?;
             }
             if let Some(log) = world.log_at(number).filter(|log| log.continues.is_some()) {
-                world.archived_entry(log, 0)?;
+                let (_, first) = world.archived_entry(log, 0)?;
+                if let Some(log) = world.log_mut(number) {
+                    log.keep_opening(&first.to_bytes());
+                }
             }
         }
         for (number, state) in (0..).zip(&head.logs) {

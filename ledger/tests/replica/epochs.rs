@@ -106,6 +106,24 @@ fn forget_alarms(driver: &mut Driver) {
     driver.alarms.clear();
 }
 
+/// A federation in which housing lost its lock and recorded some acts in its second epoch, under another log key.
+pub(crate) fn in_second_epoch() -> Driver {
+    let mut driver = Driver::new();
+    file(&mut driver);
+    lose_lock(&mut driver);
+    driver.pass();
+    let first = origin(&driver, "housing", 1);
+    let next = opening(&driver, head(&driver, 0, &first, None), 2);
+    open(&mut driver, &next, &["housing"]).unwrap();
+    for _ in 0..3 {
+        file(&mut driver);
+    }
+    driver.pass();
+    driver.assert_equal();
+    forget_alarms(&mut driver);
+    driver
+}
+
 #[test]
 fn a_department_that_lost_its_lock_goes_on_in_the_next_epoch() {
     let mut driver = Driver::new();

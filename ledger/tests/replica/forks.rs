@@ -1,10 +1,12 @@
 //! A log that shows two histories: noticed wherever they part, shown to strangers, stated, and stopped without taking anything back.
 
-use crate::driver::{APPLICATION, Driver, department, key};
+use crate::driver::{APPLICATION, Driver, department, genesis, key, log_key_name};
+use crate::epochs::in_second_epoch;
 use std::collections::VecDeque;
+use tally_ledger::authority::Registry;
 use tally_ledger::checkpoint::{LogKey, sign_checkpoint};
 use tally_ledger::crypto::leaf_hash;
-use tally_ledger::fork::{ForkError, verify_fork};
+use tally_ledger::fork::{ForkError, verify_fork, verify_fork_under};
 use tally_ledger::merkle::Tree;
 use tally_ledger::replica::{Alarm, Input, Output, Replica};
 use tally_schemas::entry::Entry;
@@ -50,7 +52,7 @@ impl Branch {
             start: start_place as u64,
             entries: self.entries[start_place..end_place].to_vec(),
             consistency: self.tree.consistency(end_place as u64, head.size).unwrap(),
-            checkpoint: sign_checkpoint(&self.origin, head, &key("log housing")).to_bytes(),
+            checkpoint: sign_checkpoint(&self.origin, head, &key(&log_key_name(&self.origin))).to_bytes(),
         }
     }
 }
@@ -132,6 +134,43 @@ fn wherever_two_histories_part_the_evidence_convinces_a_stranger() {
         }
     }
     assert!(shown > 80);
+}
+
+#[test]
+fn a_fork_of_a_later_epoch_convinces_who_has_the_genesis_alone() {
+    let mut driver = in_second_epoch();
+    let origin = Origin {
+        epoch: 2,
+        ..housing(&driver).0
+    };
+    let entries = driver.entries[&origin.to_string()].clone();
+    let branch = Branch::of(&origin, &entries, 2, 3);
+    // What a restart reads back shows the same.
+    driver.restart(1);
+    let bytes = show(&mut driver, &branch, 2).unwrap();
+    let good = ForkEvidence::parse(&bytes).unwrap();
+    assert_eq!(good.to_bytes(), bytes);
+    let registry = Registry::found(&genesis()).unwrap();
+    let fork = verify_fork_under(&good, &registry).unwrap();
+    assert_eq!((fork.origin, fork.size > 2), (origin.clone(), true));
+
+    let mut silent = good.clone();
+    silent.opening = None;
+    let shows = |evidence: &ForkEvidence| verify_fork_under(evidence, &registry);
+    assert!(matches!(shows(&silent), Err(ForkError::NoOpening { .. })));
+    let change = |edit: &dyn Fn(&mut Entry)| {
+        let mut evidence = good.clone();
+        let opening = evidence.opening.as_mut().unwrap();
+        let mut entry = Entry::parse(opening.entry.as_bytes()).unwrap();
+        edit(&mut entry);
+        opening.entry = String::from_utf8(entry.to_bytes()).unwrap();
+        evidence
+    };
+    // The same opening in another entry is not that of this log.
+    let other_time = change(&|entry| entry.header.recorded = entry.header.recorded.plus_ms(1));
+    assert!(matches!(shows(&other_time), Err(ForkError::NotFirst { .. })));
+    let other_key = change(&|entry| entry.payload = entry.payload.replacen("the signing", "any signing", 1));
+    assert!(matches!(shows(&other_key), Err(ForkError::Opening { .. })));
 }
 
 #[test]
