@@ -18,7 +18,7 @@ use tally_node::clock::Clock;
 use tally_node::config::{BusSettings, Settings};
 use tally_node::refill::{self, refill};
 use tally_node::runtime::{Node, StartError, check};
-use tally_node::store::{DataDir, fsck};
+use tally_node::store::{DataDir, KnownKeys, fsck};
 use tally_node::trial::single::Single;
 use tally_node::trial::{Levers, processes};
 use tally_node::{telemetry, trial};
@@ -348,16 +348,8 @@ fn fsck_command(config: &Path) -> Outcome {
     let settings = Settings::read(config)?;
     let genesis = std::fs::read(&settings.genesis)?;
     let registry = Registry::found(&genesis)?;
-    let version = registry.newest().version;
-    let keys = registry
-        .departments(version)
-        .filter_map(|record| {
-            let key = registry.log_key(&record.id)?.clone();
-            Some((registry.origin(&record.id), key))
-        })
-        .collect();
     let data = DataDir::open(&settings.data)?;
-    let report = fsck(&data, &keys, &mut |_| {})?;
+    let report = fsck(&data, KnownKeys::of(registry), &mut |_| {})?;
     for damage in &report.findings {
         say(&damage.to_string())?;
     }
@@ -374,6 +366,12 @@ fn fsck_command(config: &Path) -> Outcome {
         counts.records,
         counts.signatures
     ))?;
+    if counts.signatures_unchecked > 0 {
+        say(&format!(
+            "{} checkpoints are of logs whose key nothing in this folder names: their signatures were not verified.",
+            counts.signatures_unchecked
+        ))?;
+    }
     if report.findings.is_empty() {
         say("No damage found.")?;
         Ok(ExitCode::SUCCESS)

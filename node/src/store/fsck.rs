@@ -12,14 +12,22 @@ use super::parts::read_part;
 use super::recover::Claims;
 use super::sled::SledLog;
 use super::tiles::{files_below, read_ahead, verify};
-use std::collections::BTreeMap;
-use std::path::Path;
-use tally_ledger::checkpoint::{LogKey, OtherLines, verify_checkpoint};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tally_ledger::checkpoint::{OtherLines, verify_checkpoint};
+use tally_ledger::crypto::leaf_hash;
+use tally_ledger::merkle::Frontier;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::id::{DepartmentId, Hash, Origin};
 use tally_schemas::limits::CHECKPOINT_BYTES_MAX;
 use tally_schemas::note::Note;
 use tally_schemas::tile::ExportPath;
+
+mod known;
+
+use known::Known;
+pub use known::KnownKeys;
 
 /// How many entries are read between two reports of progress.
 const PROGRESS_STEP_ENTRIES: u64 = 1024;
@@ -49,7 +57,7 @@ pub struct FsckCounts {
     pub tiles: u64,
     /// Checkpoints whose signature was verified.
     pub signatures: u64,
-    /// Checkpoints whose key was not given: their signature was not looked at.
+    /// Checkpoints of logs whose key is not known: their signature was not looked at.
     pub signatures_unchecked: u64,
     /// Signing locks.
     pub locks: u64,
@@ -75,25 +83,32 @@ pub struct FsckProgress<'a> {
     pub entries: u64,
 }
 
-/// Checks a data folder; `keys` are the log keys that are known, `progress` is told where the check is.
+/// Checks a data folder; `progress` is told where the check is. To the keys that are known come those that the logs in the folder name:
+/// of departments admitted by governance in the registrar's log, and of later epochs, by their openings.
 ///
 /// # Errors
 /// A file or folder that the operating system does not let be read. Damage is a finding, no error.
 pub fn fsck(
     data: &DataDir,
-    keys: &BTreeMap<Origin, LogKey>,
+    keys: KnownKeys,
     progress: &mut dyn FnMut(FsckProgress<'_>),
 ) -> Result<FsckReport, StoreError> {
     let mut check = Check {
         data,
-        keys,
+        known: Known::of(keys),
+        checkpoints: Vec::new(),
         progress,
         report: FsckReport::default(),
     };
     for name in durable::names_in(&data.root().join("own"))? {
         check.own_log(&name)?;
     }
-    for name in durable::names_in(&data.root().join("logs"))? {
+    // A log that began lately has nothing but what waits.
+    let mut logs = BTreeSet::new();
+    for folder in ["logs", "ahead"] {
+        logs.extend(durable::names_in(&data.root().join(folder))?);
+    }
+    for name in logs {
         check.log_files(&name)?;
     }
     for name in durable::names_in(&data.root().join("lock"))? {
@@ -102,12 +117,15 @@ pub fn fsck(
     for name in durable::names_in(&data.root().join("parts"))? {
         check.parts(&name)?;
     }
+    check.signatures();
     Ok(check.report)
 }
 
 struct Check<'a> {
     data: &'a DataDir,
-    keys: &'a BTreeMap<Origin, LogKey>,
+    known: Known,
+    /// What is looked at when every log was read, which may name the keys of others.
+    checkpoints: Vec<(PathBuf, Vec<u8>, Origin)>,
     progress: &'a mut dyn FnMut(FsckProgress<'_>),
     report: FsckReport,
 }
@@ -138,7 +156,7 @@ impl Check<'_> {
         self.report.counts.own_logs += 1;
         // Which log this is stands inside the log: the claims are read for every size, then compared.
         let mut leaves = Vec::new();
-        let progress = &mut self.progress;
+        let (progress, known) = (&mut self.progress, &mut self.known);
         let opened = SledLog::open_any(&folder, &mut |index, entry| {
             if index % PROGRESS_STEP_ENTRIES == 0 {
                 progress(FsckProgress {
@@ -146,7 +164,8 @@ impl Check<'_> {
                     entries: index,
                 });
             }
-            leaves.push(tally_ledger::crypto::leaf_hash(entry));
+            known.read(name, index, entry);
+            leaves.push(leaf_hash(entry));
         });
         let (log, origin) = match opened {
             Ok(opened) => opened,
@@ -204,14 +223,17 @@ impl Check<'_> {
         let folder = self.data.root().join("logs").join(name);
         self.report.counts.logs += 1;
         let mut entries = 0;
-        let progress = &mut self.progress;
-        let checked = verify::check(&folder, None, &mut |index, _| {
+        let mut frontier = Frontier::default();
+        let (progress, known) = (&mut self.progress, &mut self.known);
+        let checked = verify::check(&folder, None, &mut |index, entry| {
             if index % PROGRESS_STEP_ENTRIES == 0 {
                 progress(FsckProgress {
                     at: &folder,
                     entries: index,
                 });
             }
+            known.read(name, index, entry);
+            frontier.append(leaf_hash(entry));
             entries += 1;
         })?;
         self.report.counts.entries += entries;
@@ -222,12 +244,12 @@ impl Check<'_> {
         let path = folder.join("checkpoint");
         let parsed = checked
             .checkpoint
-            .as_ref()
-            .and_then(|bytes| Some((bytes, verify::parse_checkpoint(bytes).ok()?)));
+            .and_then(|bytes| Some((verify::parse_checkpoint(&bytes).ok()?, bytes)));
         let size = match parsed {
-            Some((bytes, checkpoint)) => {
-                self.signature(&path, bytes, &checkpoint, name);
-                checkpoint.head.size
+            Some((checkpoint, bytes)) => {
+                let size = checkpoint.head.size;
+                self.checkpoint(&path, bytes, checkpoint, name);
+                size
             }
             None => 0,
         };
@@ -238,14 +260,52 @@ impl Check<'_> {
                 self.find(&folder.join(file), DamageKind::Stray, what, STRAY);
             }
         }
-        let ahead = self.data.root().join("ahead").join(name);
-        let (held, cut) = read_ahead(ahead, size)?;
-        self.report.counts.entries_ahead += held;
+        self.ahead(name, frontier, size)
+    }
+
+    /// What waits beside the files of a log, and the checkpoint that covers it.
+    fn ahead(&mut self, name: &str, mut frontier: Frontier, size: u64) -> Result<(), StoreError> {
+        let path = self.data.root().join("ahead").join(name);
+        let mut waiting: Vec<Arc<[u8]>> = Vec::new();
+        let known = &mut self.known;
+        let (newest, cut) = read_ahead(path.clone(), size, &mut |index, entry| {
+            known.read(name, index, entry);
+            waiting.push(Arc::clone(entry));
+        })?;
+        self.report.counts.entries_ahead += waiting.len() as u64;
         self.report.findings.extend(cut);
+        let Some(bytes) = newest else { return Ok(()) };
+        let checkpoint = match verify::parse_checkpoint(&bytes) {
+            Ok(checkpoint) => checkpoint,
+            Err(error) => {
+                self.find(&path, DamageKind::Altered, error.to_string(), WRITE_AGAIN);
+                return Ok(());
+            }
+        };
+        let head = checkpoint.head;
+        // Only what follows the whole export without a gap can be compared with it.
+        if frontier.size() == size && head.size > size {
+            for entry in &waiting {
+                if frontier.size() < head.size {
+                    frontier.append(leaf_hash(entry));
+                }
+            }
+            if frontier.size() == head.size && frontier.root() != head.root {
+                let what = format!(
+                    "its checkpoint names root {} at size {}, the entries give {}",
+                    head.root,
+                    head.size,
+                    frontier.root()
+                );
+                self.find(&path, DamageKind::Altered, what, WRITE_AGAIN);
+            }
+            self.checkpoint(&path, bytes, checkpoint, name);
+        }
         Ok(())
     }
 
-    fn signature(&mut self, path: &Path, bytes: &[u8], checkpoint: &Checkpoint, name: &str) {
+    /// Looks whether a checkpoint is of its folder, and keeps it until every key is known.
+    fn checkpoint(&mut self, path: &Path, bytes: Vec<u8>, checkpoint: Checkpoint, name: &str) {
         if folder_name(&checkpoint.origin) != name {
             let what = format!("it is of {}", checkpoint.origin);
             self.find(
@@ -255,22 +315,28 @@ impl Check<'_> {
                 "move the folder to the name of its log",
             );
         }
-        match self.keys.get(&checkpoint.origin) {
-            None => {
-                self.report.counts.signatures_unchecked += 1;
-                let log = checkpoint.origin.to_string();
-                let note = Note::parse(bytes, CHECKPOINT_BYTES_MAX);
-                if !note.is_ok_and(|note| note.lines.iter().any(|line| line.name == log)) {
-                    let what = format!("it has no signature line of {log}");
-                    self.find(path, DamageKind::Contradiction, what, WRITE_AGAIN);
+        self.checkpoints.push((path.to_owned(), bytes, checkpoint.origin));
+    }
+
+    /// The signatures of all checkpoints.
+    fn signatures(&mut self) {
+        let keys = std::mem::take(&mut self.known).into_keys();
+        for (path, bytes, origin) in std::mem::take(&mut self.checkpoints) {
+            match keys.get(&origin) {
+                None => {
+                    self.report.counts.signatures_unchecked += 1;
+                    let log = origin.to_string();
+                    let note = Note::parse(&bytes, CHECKPOINT_BYTES_MAX);
+                    if !note.is_ok_and(|note| note.lines.iter().any(|line| line.name == log)) {
+                        let what = format!("it has no signature line of {log}");
+                        self.find(&path, DamageKind::Contradiction, what, WRITE_AGAIN);
+                    }
                 }
+                Some(key) => match verify_checkpoint(&bytes, key, OtherLines::Keep) {
+                    Ok(_) => self.report.counts.signatures += 1,
+                    Err(error) => self.find(&path, DamageKind::Altered, chain(&error), WRITE_AGAIN),
+                },
             }
-            Some(key) => match verify_checkpoint(bytes, key, OtherLines::Keep) {
-                Ok(_) => self.report.counts.signatures += 1,
-                Err(error) => {
-                    self.find(path, DamageKind::Altered, chain(&error), WRITE_AGAIN);
-                }
-            },
         }
     }
 

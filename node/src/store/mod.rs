@@ -22,7 +22,7 @@ mod fixture;
 
 pub use archive::DiskArchive;
 pub use error::{Damage, DamageKind, StoreError};
-pub use fsck::{FsckCounts, FsckProgress, FsckReport, fsck};
+pub use fsck::{FsckCounts, FsckProgress, FsckReport, KnownKeys, fsck};
 pub use layout::{DataDir, folder_name};
 pub use lock::SigningLock;
 pub use own_log::{

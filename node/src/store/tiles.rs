@@ -693,10 +693,14 @@ fn remove_leftovers(folder: &Path, size: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Reads what waits beside an export of a size, without changing it: how many entries, and what is damaged.
-pub(crate) fn read_ahead(path: PathBuf, size: u64) -> Result<(u64, Option<Damage>), StoreError> {
-    let (ahead, _, cut) = Ahead::read_only(path, size, &mut |_, _| {})?;
-    Ok((ahead.next().saturating_sub(size), cut))
+/// Reads what waits beside an export of a size, without changing it: the checkpoint that came last, and what is damaged.
+pub(crate) fn read_ahead(
+    path: PathBuf,
+    size: u64,
+    visit: &mut dyn FnMut(u64, &Arc<[u8]>),
+) -> Result<(Option<Vec<u8>>, Option<Damage>), StoreError> {
+    let (_, newest, cut) = Ahead::read_only(path, size, visit)?;
+    Ok((newest, cut))
 }
 
 /// Lists all files below a folder, as paths relative to it with `/` between their parts.

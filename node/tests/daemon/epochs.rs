@@ -21,7 +21,7 @@ fn log_of(federation: &Federation, node: usize, epoch: u32) -> Option<Value> {
 }
 
 /// Makes the opening of housing's log of an epoch, from the head that a node shows of an earlier one.
-fn opening(federation: &Federation, node: usize, old: u32, epoch: u32, by: &[&str]) -> Vec<u8> {
+pub(crate) fn opening(federation: &Federation, node: usize, old: u32, epoch: u32, by: &[&str]) -> Vec<u8> {
     let shown = log_of(federation, node, old).unwrap();
     assert_eq!(shown["size"], shown["checkpoint"], "{shown}");
     let origin = Origin::parse(&format!("{}/housing/{old}", federation.id)).unwrap();
@@ -55,7 +55,7 @@ fn opening(federation: &Federation, node: usize, old: u32, epoch: u32, by: &[&st
 }
 
 /// Submits until the node takes it: it may have to fetch the rest, or to derive everything anew.
-fn open(federation: &Federation, note: &[u8]) -> Value {
+pub(crate) fn open(federation: &Federation, note: &[u8]) -> Value {
     for _ in 0..600 {
         let (status, body) = federation.submit(1, note);
         if status == 200 {
@@ -67,7 +67,7 @@ fn open(federation: &Federation, note: &[u8]) -> Value {
     panic!("in vain waited for the opening to be recorded");
 }
 
-fn start_sealed(federation: &mut Federation) {
+pub(crate) fn start_sealed(federation: &mut Federation) {
     federation.spawn();
     federation.drain();
     federation.await_that("the node of housing says that it must not sign", |federation| {

@@ -11,6 +11,7 @@ mod damage;
 mod epochs;
 mod federation;
 mod fork;
+mod fsck;
 
 use federation::{APPLICATION, Detached, Federation, START};
 use serde_json::{Value, json};

@@ -124,7 +124,7 @@ fn log_lock_and_files_agree_after_every_kill() {
         own.settle().unwrap();
         held = own.tail.size;
         drop((own, files));
-        let report = fsck(&data, &keys, &mut |_| {}).unwrap();
+        let report = fsck(&data, keys.clone().into(), &mut |_| {}).unwrap();
         assert_eq!(report.findings, [], "round {round}");
     }
     assert!(held > ROUNDS, "only {held} entries: nothing was tested");

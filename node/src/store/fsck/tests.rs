@@ -1,8 +1,10 @@
 use super::super::fixture::{Fixture, contents, cut_database, entries, own_store};
 use super::super::{LogFiles, OwnStore, Part, Parts};
 use super::*;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use tally_ledger::checkpoint::LogKey;
 
 /// An own log of 300 entries with a part, and a replica of 600 entries with 5 ahead.
 fn filled() -> Fixture {
@@ -32,16 +34,16 @@ fn replica(f: &Fixture) -> Fixture {
     other
 }
 
-fn keys(f: &Fixture) -> BTreeMap<Origin, LogKey> {
+fn keys(f: &Fixture) -> KnownKeys {
     let other = replica(f);
-    BTreeMap::from([
+    KnownKeys::from(BTreeMap::from([
         (f.origin.clone(), f.log_key()),
         (other.origin.clone(), other.log_key()),
-    ])
+    ]))
 }
 
 fn check(f: &Fixture) -> FsckReport {
-    fsck(&f.data, &keys(f), &mut |_| {}).unwrap()
+    fsck(&f.data, keys(f), &mut |_| {}).unwrap()
 }
 
 fn named(report: &FsckReport) -> Vec<&Path> {
@@ -56,7 +58,7 @@ fn named(report: &FsckReport) -> Vec<&Path> {
 fn a_sound_folder_gives_counts_and_no_finding() {
     let f = filled();
     let mut at = Vec::new();
-    let report = fsck(&f.data, &keys(&f), &mut |progress| {
+    let report = fsck(&f.data, keys(&f), &mut |progress| {
         at.push(progress.at.to_owned());
     })
     .unwrap();
@@ -85,7 +87,7 @@ fn a_sound_folder_gives_counts_and_no_finding() {
             "no progress from {folder}"
         );
     }
-    let without_keys = fsck(&f.data, &BTreeMap::new(), &mut |_| {}).unwrap();
+    let without_keys = fsck(&f.data, KnownKeys::default(), &mut |_| {}).unwrap();
     assert_eq!(
         (
             without_keys.findings.len(),
@@ -207,7 +209,7 @@ fn a_signature_of_another_key_is_named() {
             ),
         ),
     ]);
-    let report = fsck(&f.data, &keys, &mut |_| {}).unwrap();
+    let report = fsck(&f.data, keys.into(), &mut |_| {}).unwrap();
     assert_eq!(
         named(&report),
         [f.data.log_files(&other.origin).join("checkpoint")]
