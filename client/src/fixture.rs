@@ -10,8 +10,9 @@ use tally_ledger::export::{ExportReader, tile_bytes};
 use tally_ledger::merkle::Tree;
 use tally_ledger::proof::prove_recorded;
 use tally_schemas::entry::{Entry, EntryHeader};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::{Event, EventKind, Kind};
-use tally_schemas::id::{DepartmentId, Hash, OfficerId};
+use tally_schemas::id::{DepartmentId, Hash, NamedHead, OfficerId, Origin};
 use tally_schemas::key_file::officer_key_name;
 use tally_schemas::note::Note;
 use tally_schemas::tile::{bundles_of, encode_bundle, tiles_of};
@@ -68,9 +69,16 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(founding: &Founding, who: &str, payloads: &[String]) -> Self {
+        Self::of_epoch(founding, who, 1, payloads)
+    }
+
+    pub(crate) fn of_epoch(founding: &Founding, who: &str, epoch: u32, payloads: &[String]) -> Self {
         let trust = Trust::in_genesis(&founding.genesis.to_bytes()).unwrap();
         let who = department(who);
-        let origin = trust.registry().origin(&who);
+        let origin = Origin {
+            epoch,
+            ..trust.registry().origin(&who)
+        };
         let mut tree = Tree::new();
         let mut entries = Vec::new();
         let mut prev = trust.registry().genesis_hash();
@@ -131,6 +139,39 @@ impl ExportReader for Log {
         assert!(bundles_of(size).any(|bundle| bundle.path() == path));
         Ok(encode_bundle(&self.entries).unwrap())
     }
+}
+
+/// Signs a text with the keys of administrators.
+pub(crate) fn by_administrators(trust: &Trust, text: String, by: &[&str]) -> Note {
+    let registry = trust.registry();
+    let sign = |id: &&str| {
+        let record = registry.department(&department(id), 0).unwrap();
+        let name = format!("{}/{id}/{}", registry.federation(), record.administrator.officer);
+        sign_note(&text, &name, &key_of(&record.administrator.key)).unwrap()
+    };
+    let lines = by.iter().map(sign).collect();
+    Note { text, lines }
+}
+
+/// The opening of the next epoch of a log, of which so many entries count, under the log key as before.
+pub(crate) fn opening(log: &Log, size: u64, by: &[&str]) -> String {
+    let origin = log.checkpoint.origin().clone();
+    let record = log.trust.registry().department(&log.department, 0).unwrap();
+    let opening = Opening {
+        federation: origin.federation.clone(),
+        origin: Origin {
+            epoch: origin.epoch + 1,
+            ..origin.clone()
+        },
+        old: NamedHead {
+            origin,
+            head: log.tree.head_at(size).unwrap(),
+        },
+        log_key: record.log_key,
+        issued: now(),
+        reason: "the lock was lost".to_owned(),
+    };
+    by_administrators(&log.trust, opening.to_text(), by).to_string()
 }
 
 pub(crate) fn roster_payloads(founding: &Founding, who: &str) -> Vec<String> {

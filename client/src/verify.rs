@@ -13,7 +13,7 @@ use tally_ledger::crypto::{NoteKey, event_id};
 use tally_ledger::export::{ExportError, ExportReader, VerifiedExport, verify_export};
 use tally_ledger::fork::{Fork, ForkError, verify_fork_under};
 use tally_ledger::proof::{RecordedError, verify_recorded};
-use tally_ledger::world::{OpeningError, verify_opening};
+use tally_ledger::world::{OpeningError, Openings, opening_in, verify_opening};
 use tally_schemas::FormatError;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{Entry, PayloadKind};
@@ -186,28 +186,17 @@ impl Trust {
         department: &DepartmentId,
         log: &impl ExportReader,
     ) -> Result<LogKey, VerifyError> {
-        let stated = log
-            .read("checkpoint", CHECKPOINT_BYTES_MAX)
+        let later = stated_by(log)
             .ok()
-            .and_then(|bytes| {
-                let note = Note::parse(&bytes, CHECKPOINT_BYTES_MAX).ok()?;
-                Checkpoint::parse(&note.text).ok()
-            });
-        let later =
-            stated.filter(|stated| stated.origin.department == *department && stated.origin.epoch > 1);
+            .filter(|stated| stated.origin.department == *department && stated.origin.epoch > 1);
         let Some(stated) = later else {
             return self.log_key(&self.registry.origin(department)).cloned();
         };
         let unknown = || VerifyError::Epoch {
             origin: stated.origin.to_string(),
         };
-        let width = u16::try_from(stated.head.size.min(u64::from(TILE_WIDTH))).map_err(|_| unknown())?;
-        let bundle = BundleId { index: 0, width };
-        let bytes = log
-            .read(&bundle.path(), BUNDLE_BYTES_MAX)
-            .map_err(|_| unknown())?;
-        let entries = parse_bundle(&bytes, width).map_err(|_| unknown())?;
-        let (opening, key) = verify_opening(entries.first().ok_or_else(unknown)?, &self.registry)?;
+        let first = first_entry(log, &stated).ok_or_else(unknown)?;
+        let (opening, key) = verify_opening(&first, &self.registry)?;
         if opening.origin == stated.origin {
             Ok(key)
         } else {
@@ -215,16 +204,33 @@ impl Trust {
         }
     }
 
-    /// Learns the governance recorded in the registrar's log; returns the version reached. Notes without effect are passed over,
-    /// as every node does.
+    /// Learns the governance recorded in the registrar's logs of several epochs, in any order: of each what counts, as the later ones
+    /// that are shown have it.
     ///
     /// # Errors
-    /// A log that does not hold.
-    pub fn learn_governance(&mut self, log: &impl ExportReader) -> Result<u64, VerifyError> {
-        self.learn_governance_until(log, u64::MAX)
+    /// No checkpoint, or a log that does not hold.
+    pub fn learn_registrar(&mut self, logs: &[impl ExportReader]) -> Result<(), VerifyError> {
+        let mut openings = Openings::default();
+        let mut of_epoch = BTreeMap::new();
+        for log in logs {
+            let stated = stated_by(log).map_err(|source| VerifyError::Log {
+                department: self.registry.genesis().registrar.to_string(),
+                source: Box::new(source),
+            })?;
+            if let Some(opening) = first_entry(log, &stated).and_then(|entry| opening_in(&entry).ok()) {
+                openings.note(&opening);
+            }
+            of_epoch.insert(stated.origin, log);
+        }
+        for (origin, log) in of_epoch {
+            let end = openings.end_of(&origin).unwrap_or(u64::MAX);
+            self.learn_governance_until(log, end)?;
+        }
+        Ok(())
     }
 
-    /// As [`Self::learn_governance`], from the entries of the log that count.
+    /// Learns the governance recorded in one of the registrar's logs, from the entries of it that count; returns the version reached.
+    /// Notes without effect are passed over, as every node does.
     ///
     /// # Errors
     /// A log that does not hold.
@@ -323,19 +329,12 @@ impl Trust {
         Some(history.at(u32::MAX, u64::MAX, version, &self.registry, department))
     }
 
-    /// Verifies that an entry is recorded where its proof says, under the key of its log, and is the event asked for.
+    /// Verifies that an entry is recorded where its proof says, under the key of its log, and is the event asked for. For a log of a
+    /// later epoch its entry 0 is given, whose opening must be signed by who may open it.
     ///
     /// # Errors
     /// Whatever does not hold.
-    pub fn prove(&self, event: &EventId, entry: &[u8], proof: &[u8]) -> Result<Proven, VerifyError> {
-        self.prove_under(event, entry, proof, None)
-    }
-
-    /// As [`Self::prove`]; for a log of a later epoch its entry 0 is given, whose opening must be signed by who may open it.
-    ///
-    /// # Errors
-    /// Whatever does not hold.
-    pub fn prove_under(
+    pub fn prove(
         &self,
         event: &EventId,
         entry: &[u8],
@@ -347,7 +346,15 @@ impl Trust {
         let header = &parsed.header;
         let key = match opening.filter(|_| header.origin.epoch > 1) {
             None => self.log_key(&header.origin)?.clone(),
-            Some(opening) => verify_opening(opening, &self.registry)?.1,
+            Some(opening) => {
+                let (opening, key) = verify_opening(opening, &self.registry)?;
+                if opening.origin != header.origin {
+                    return Err(VerifyError::Epoch {
+                        origin: header.origin.to_string(),
+                    });
+                }
+                key
+            }
         };
         let checkpoint = verify_recorded(entry, &proof, &key)?;
         if header.index != proof.index || header.origin != *checkpoint.origin() {
@@ -449,6 +456,26 @@ impl Trust {
     }
 }
 
+/// Returns what the checkpoint of an export says, whoever signed it.
+fn stated_by(log: &impl ExportReader) -> Result<Checkpoint, ExportError> {
+    let unread = |why: String| ExportError::Read {
+        path: "checkpoint".to_owned(),
+        why,
+    };
+    let bytes = log.read("checkpoint", CHECKPOINT_BYTES_MAX).map_err(unread)?;
+    let stated = Note::parse(&bytes, CHECKPOINT_BYTES_MAX).and_then(|note| Checkpoint::parse(&note.text));
+    stated.map_err(|error| unread(error.to_string()))
+}
+
+/// Returns entry 0 of an export, whatever it is.
+fn first_entry(log: &impl ExportReader, stated: &Checkpoint) -> Option<Vec<u8>> {
+    let width = u16::try_from(stated.head.size.min(u64::from(TILE_WIDTH))).ok()?;
+    let bundle = BundleId { index: 0, width };
+    let bytes = log.read(&bundle.path(), BUNDLE_BYTES_MAX).ok()?;
+    let entries = parse_bundle(&bytes, width).ok()?;
+    entries.first().map(|entry| entry.to_vec())
+}
+
 /// Reads the note of an event.
 ///
 /// # Errors
@@ -471,8 +498,14 @@ pub fn genesis_hash(bytes: &[u8]) -> Result<Hash, FormatError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{Log, founding, log_with, officer_key, request, roster_payloads};
+    use crate::fixture::{
+        Log, by_administrators, department, founding, log_with, officer_key, opening, request,
+        roster_payloads,
+    };
     use assert_matches::assert_matches;
+    use tally_schemas::genesis::Role;
+    use tally_schemas::governance::{Change, Governance, Right};
+    use tally_schemas::time::Timestamp;
 
     #[test]
     fn a_recorded_event_is_proven_down_to_its_officers_from_the_genesis_alone() {
@@ -484,7 +517,7 @@ mod tests {
         let index = log.entries.len() as u64 - 1;
         let event = event_id(&note.text);
         let entry = log.entries.last().unwrap();
-        let proven = trust.prove(&event, entry, &log.proof(index)).unwrap();
+        let proven = trust.prove(&event, entry, &log.proof(index), None).unwrap();
         assert_eq!(proven.event, event);
         let officers: Vec<String> = trust
             .signers(&proven.entry)
@@ -506,18 +539,81 @@ mod tests {
         let proof = log.proof(index);
         let other = EventId(Hash([1; 32]));
         assert_matches!(
-            log.trust.prove(&other, entry, &proof),
+            log.trust.prove(&other, entry, &proof, None),
             Err(VerifyError::OtherEvent { .. })
         );
         assert_matches!(
-            log.trust.prove(&event, &log.entries[0], &proof),
+            log.trust.prove(&event, &log.entries[0], &proof, None),
             Err(VerifyError::Proof(RecordedError::NotIncluded { .. }))
         );
         let stranger = Log::new(&founding, "civil", &roster_payloads(&founding, "civil"));
         assert_matches!(
-            log.trust.prove(&event, entry, &stranger.proof(0)),
+            log.trust.prove(&event, entry, &stranger.proof(0), None),
             Err(VerifyError::Proof(_))
         );
+    }
+
+    #[test]
+    fn an_act_of_a_later_epoch_is_proven_with_the_opening_that_names_the_key_of_its_log() {
+        let founding = founding();
+        let note = request(&founding, &officer_key(&founding, "housing", "h-02"));
+        let first = Log::new(&founding, "housing", &roster_payloads(&founding, "housing"));
+        let entries = |by: &str| [opening(&first, 3, &[by]), note.to_string()];
+        let log = Log::of_epoch(&founding, "housing", 2, &entries("housing"));
+        let event = event_id(&note.text);
+        let proof = log.proof(1);
+        let prove = |opening: Option<&[u8]>| log.trust.prove(&event, &log.entries[1], &proof, opening);
+        assert_eq!(prove(Some(&log.entries[0])).unwrap().event, event);
+        assert_matches!(prove(None), Err(VerifyError::Epoch { .. }));
+        let stranger = Log::of_epoch(&founding, "housing", 2, &entries("civil"));
+        assert_matches!(prove(Some(&stranger.entries[0])), Err(VerifyError::Opening(_)));
+        let civil = Log::new(&founding, "civil", &roster_payloads(&founding, "civil"));
+        let other = Log::of_epoch(&founding, "civil", 2, &[opening(&civil, 3, &["civil"])]);
+        assert_matches!(prove(Some(&other.entries[0])), Err(VerifyError::Epoch { .. }));
+    }
+
+    #[test]
+    fn governance_is_learnt_from_what_counts_of_the_registrars_logs() {
+        let founding = founding();
+        let trust = Trust::in_genesis(&founding.genesis.to_bytes()).unwrap();
+        let registrar = trust.registry().genesis().registrar.to_string();
+        let others = ["civil", "housing", "lead"];
+        let governance = |trust: &Trust, issued: &str| {
+            let newest = trust.registry().newest();
+            let text = Governance {
+                federation: trust.registry().federation().clone(),
+                version: newest.version + 1,
+                previous: newest.hash,
+                issued: Timestamp::parse(issued).unwrap(),
+                changes: vec![Change::RightGiven(Right::Role {
+                    department: department("civil"),
+                    role: Role::Audit,
+                })],
+            }
+            .to_text();
+            by_administrators(trust, text, &others).to_string()
+        };
+        let [dropped, taken] =
+            ["2026-01-06T01:00:00.000Z", "2026-01-07T01:00:00.000Z"].map(|issued| governance(&trust, issued));
+        let mut payloads = roster_payloads(&founding, &registrar);
+        let counted = payloads.len() as u64;
+        payloads.push(dropped);
+        let first = Log::new(&founding, &registrar, &payloads);
+        let second = Log::of_epoch(
+            &founding,
+            &registrar,
+            2,
+            &[opening(&first, counted, &[&registrar]), taken.clone()],
+        );
+        // One alone, the other beside it in any order.
+        let mut alone = trust.clone();
+        alone.learn_registrar(&[&first]).unwrap();
+        for logs in [[&first, &second], [&second, &first]] {
+            let mut both = trust.clone();
+            both.learn_registrar(&logs).unwrap();
+            assert_eq!(both.registry().newest().version, 1);
+            assert_ne!(both.registry().newest(), alone.registry().newest());
+        }
     }
 
     #[test]

@@ -137,6 +137,8 @@ pub(super) struct ProofArguments {
     pub(super) to: Option<PathBuf>,
     #[arg(long, value_name = "DIR", conflicts_with = "to")]
     pub(super) from: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", requires = "from")]
+    pub(super) registrar: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -163,14 +165,14 @@ pub(super) struct LogExport {
 pub(super) struct LogVerify {
     pub(super) folder: PathBuf,
     #[arg(long, value_name = "DIR")]
-    pub(super) registrar: Option<PathBuf>,
+    pub(super) registrar: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ForkArguments {
     pub(super) file: PathBuf,
     #[arg(long, value_name = "DIR")]
-    pub(super) registrar: Option<PathBuf>,
+    pub(super) registrar: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

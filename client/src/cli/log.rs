@@ -5,11 +5,11 @@ use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::refer;
 use super::session::Session;
-use super::submit::prove_from;
+use super::submit::opening_of;
 use crate::export_folder::ExportFolder;
 use crate::verify::Trust;
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tally_ledger::export::ExportReader;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::fork::ForkEvidence;
@@ -67,17 +67,20 @@ fn export(arguments: &LogExport, session: &Session, output: &mut Output) -> Outc
     told(&connection.trust, &department, &arguments.to, output)
 }
 
+/// Trusts the genesis, and what governance in exports of the registrar's logs made of it.
+fn informed(session: &Session, registrar: &[PathBuf]) -> Outcome<Trust> {
+    let mut trust = session.trust()?;
+    let logs: Vec<ExportFolder> = registrar.iter().map(ExportFolder::new).collect();
+    trust.learn_registrar(&logs)?;
+    Ok(trust)
+}
+
 fn verify(arguments: &LogVerify, session: &Session, output: &mut Output) -> Outcome {
     let path = arguments.folder.join("checkpoint");
     let bytes = std::fs::read(&path).map_err(|error| file_failure(&path, &error))?;
     let note = Note::parse(&bytes, CHECKPOINT_BYTES_MAX)?;
     let origin = Checkpoint::parse(&note.text)?.origin;
-    let mut trust = session.trust()?;
-    if trust.registry().log_key(&origin.department).is_none()
-        && let Some(registrar) = &arguments.registrar
-    {
-        trust.learn_governance(&ExportFolder::new(registrar))?;
-    }
+    let trust = informed(session, &arguments.registrar)?;
     if origin.federation != *trust.registry().federation() {
         return Err(Failure::corrupt("error.other-federation")
             .with("got", &origin.federation)
@@ -120,10 +123,7 @@ fn told(trust: &Trust, department: &DepartmentId, folder: &Path, output: &mut Ou
 pub(super) fn fork(arguments: &ForkArguments, session: &Session, output: &mut Output) -> Outcome {
     let bytes = std::fs::read(&arguments.file).map_err(|error| file_failure(&arguments.file, &error))?;
     let evidence = ForkEvidence::parse(&bytes)?;
-    let mut trust = session.trust()?;
-    if let Some(registrar) = &arguments.registrar {
-        trust.learn_governance(&ExportFolder::new(registrar))?;
-    }
+    let trust = informed(session, &arguments.registrar)?;
     let fork = trust.verify_fork(&evidence)?;
     let [held, other] = fork.roots.map(|root| root.to_base64());
     let [first, second] = fork.signed.map(|head| head.size);
@@ -150,16 +150,22 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
             .map(EventId)
             .map_err(|_| Failure::invalid("error.no-event-id").with("got", &arguments.event))
     };
-    let (event, entry, proof, mut trust, log) = match &arguments.from {
+    let (event, entry, proof, opening, mut trust, log) = match &arguments.from {
         Some(folder) => {
             let event = by_id()?;
+            let path = |name: &str| folder.join(format!("{event}.{name}"));
             let read = |name: &str| {
-                let path = folder.join(name);
+                let path = path(name);
                 std::fs::read(&path).map_err(|error| file_failure(&path, &error))
             };
-            let entry = read(&format!("{event}.entry"))?;
-            let proof = read(&format!("{event}.tlog-proof"))?;
-            (event, entry, proof, session.trust()?, None)
+            let entry = read("entry")?;
+            let proof = read("tlog-proof")?;
+            let opening = match path("opening").exists() {
+                true => Some(read("opening")?),
+                false => None,
+            };
+            let trust = informed(session, &arguments.registrar)?;
+            (event, entry, proof, opening, trust, None)
         }
         None => {
             let connection = session.connect()?;
@@ -168,19 +174,12 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
             let parsed = tally_schemas::proof::TlogProof::parse(&proof)?;
             let origin = Checkpoint::parse(&parsed.checkpoint.text)?.origin;
             let entry = connection.node.entry(&origin, parsed.index)?;
-            (
-                event,
-                entry,
-                proof,
-                connection.trust,
-                Some((connection.node, origin.department)),
-            )
+            let opening = opening_of(&connection.node, &origin)?;
+            let from = Some((connection.node, origin.department));
+            (event, entry, proof, opening, connection.trust, from)
         }
     };
-    let proven = match &log {
-        Some((node, _)) => prove_from(node, &trust, &event, &entry, &proof)?,
-        None => trust.prove(&event, &entry, &proof)?,
-    };
+    let proven = trust.prove(&event, &entry, &proof, opening.as_deref())?;
     let header = &proven.entry.header;
     // Who signed is judged by the roster in the same log, which must be verified first; offline that log may not be at hand.
     let officers = match &log {
@@ -199,7 +198,13 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
     };
     if let Some(folder) = &arguments.to {
         std::fs::create_dir_all(folder).map_err(|error| file_failure(folder, &error))?;
-        for (name, bytes) in [("entry", &entry), ("tlog-proof", &proof)] {
+        let files = [
+            ("entry", Some(&entry)),
+            ("tlog-proof", Some(&proof)),
+            ("opening", opening.as_ref()),
+        ];
+        for (name, bytes) in files {
+            let Some(bytes) = bytes else { continue };
             let path = folder.join(format!("{event}.{name}"));
             std::fs::write(&path, bytes).map_err(|error| file_failure(&path, &error))?;
         }

@@ -86,6 +86,14 @@ pub(super) fn submit(connection: &Connection, note: &Note, body: &SubmitBody) ->
     })
 }
 
+/// Fetches entry 0 of a log of a later epoch, which holds the opening that names its key; other logs have none.
+pub(super) fn opening_of(node: &NodeClient, origin: &Origin) -> Outcome<Option<Vec<u8>>> {
+    Ok(match origin.epoch {
+        0 | 1 => None,
+        _ => Some(node.entry(origin, 0)?),
+    })
+}
+
 /// Verifies a proof that a node gave; of a log of a later epoch it is asked for entry 0 too, which names the key.
 pub(super) fn prove_from(
     node: &NodeClient,
@@ -94,13 +102,8 @@ pub(super) fn prove_from(
     entry: &[u8],
     proof: &[u8],
 ) -> Outcome<Proven> {
-    let origin = Entry::parse(entry)?.header.origin;
-    let opening = if origin.epoch > 1 {
-        Some(node.entry(&origin, 0)?)
-    } else {
-        None
-    };
-    Ok(trust.prove_under(event, entry, proof, opening.as_deref())?)
+    let opening = opening_of(node, &Entry::parse(entry)?.header.origin)?;
+    Ok(trust.prove(event, entry, proof, opening.as_deref())?)
 }
 
 /// Fetches the entry that a proof is about. An entry that was only just recorded may take a moment to be readable.

@@ -9,6 +9,7 @@ use crate::authority::{GovernanceError, Registry};
 use crate::cases::fold::LogNo;
 use crate::checkpoint::LogKey;
 use crate::crypto::{KeyError, PublicKey, event_id};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_schemas::FormatError;
 use tally_schemas::entry::Entry;
@@ -53,6 +54,57 @@ pub struct SetAside {
     pub by: Origin,
 }
 
+/// What openings continue: by the log that begins, the log before it and how many entries of that count.
+#[derive(Debug, Clone, Default)]
+pub struct Openings(BTreeMap<Origin, (Origin, u64)>);
+
+impl Openings {
+    /// Takes an opening that was found good, or is believed for what it leaves out.
+    pub fn note(&mut self, opening: &Opening) {
+        let old = (opening.old.origin.clone(), opening.old.head.size);
+        self.0.insert(opening.origin.clone(), old);
+    }
+
+    /// Returns how many entries of a log count, if a later epoch says so; 0 for one that is set aside whole.
+    pub fn end_of(&self, origin: &Origin) -> Option<u64> {
+        let mut standing = Origin {
+            epoch: u32::MAX,
+            ..origin.clone()
+        };
+        let newest = self.0.range(..=standing.clone()).next_back();
+        standing = newest
+            .map(|(newest, _)| newest)
+            .filter(|newest| newest.department == origin.department)?
+            .clone();
+        while origin.epoch < standing.epoch {
+            let (old, size) = self.0.get(&standing)?;
+            if old.epoch < origin.epoch {
+                return Some(0);
+            }
+            if old.epoch == origin.epoch {
+                return Some(*size);
+            }
+            standing = old.clone();
+        }
+        None
+    }
+
+    /// Returns the log whose opening gave a log its end.
+    fn opened_after(&self, origin: &Origin) -> Option<Origin> {
+        let later = self
+            .0
+            .iter()
+            .filter(|(later, _)| later.department == origin.department && later.epoch > origin.epoch);
+        let mut later: Vec<&Origin> = later
+            .filter(|(_, (old, _))| old.epoch <= origin.epoch)
+            .map(|(later, _)| later)
+            .collect();
+        later.sort();
+        let stands = |later: &&&Origin| self.end_of(later) != Some(0);
+        later.iter().find(stands).map(|later| Origin::clone(later))
+    }
+}
+
 impl World {
     /// Tells of an opening that the own disk kept, before the entries are read back: nothing beyond the end that it gives
     /// is resolved then.
@@ -67,8 +119,7 @@ impl World {
     }
 
     fn note_opening(&mut self, opening: &Opening) {
-        let old = (opening.old.origin.clone(), opening.old.head.size);
-        self.openings.insert(opening.origin.clone(), old);
+        self.openings.note(opening);
         let ends: Vec<Option<u64>> = self.logs.iter().map(|log| self.end_of(&log.origin)).collect();
         for (log, end) in self.logs.iter_mut().zip(ends) {
             log.end = end;
@@ -95,26 +146,7 @@ impl World {
 
     /// Returns how many entries of a log count, if a later epoch says so; 0 for one that is set aside whole.
     pub fn end_of(&self, origin: &Origin) -> Option<u64> {
-        let mut standing = Origin {
-            epoch: u32::MAX,
-            ..origin.clone()
-        };
-        let newest = self.openings.range(..=standing.clone()).next_back();
-        standing = newest
-            .map(|(newest, _)| newest)
-            .filter(|newest| newest.department == origin.department)?
-            .clone();
-        while origin.epoch < standing.epoch {
-            let (old, size) = self.openings.get(&standing)?;
-            if old.epoch < origin.epoch {
-                return Some(0);
-            }
-            if old.epoch == origin.epoch {
-                return Some(*size);
-            }
-            standing = old.clone();
-        }
-        None
+        self.openings.end_of(origin)
     }
 
     /// Says what a head that an entry names stands for.
@@ -188,17 +220,7 @@ impl World {
 
     /// Returns the log whose opening gave a log its end.
     pub fn opened_after(&self, origin: &Origin) -> Option<Origin> {
-        let later = self
-            .openings
-            .iter()
-            .filter(|(later, _)| later.department == origin.department && later.epoch > origin.epoch);
-        let mut later: Vec<&Origin> = later
-            .filter(|(_, (old, _))| old.epoch <= origin.epoch)
-            .map(|(later, _)| later)
-            .collect();
-        later.sort();
-        let stands = |later: &&&Origin| self.end_of(later) != Some(0);
-        later.iter().find(stands).map(|later| Origin::clone(later))
+        self.openings.opened_after(origin)
     }
 }
 
@@ -252,6 +274,15 @@ pub fn verify_opening(bytes: &[u8], registry: &Registry) -> Result<(Opening, Log
     registry.opened_by(&note, &opening.origin, named.version)?;
     let key = LogKey::new(&opening.origin, &PublicKey::admit(&opening.log_key)?);
     Ok((opening, key))
+}
+
+/// Reads the opening in entry 0 of a log of a later epoch, without judging who signed it.
+///
+/// # Errors
+/// The bytes are no such entry.
+pub fn opening_in(bytes: &[u8]) -> Result<Opening, FormatError> {
+    let (_, opening, _) = read_opening(bytes)?;
+    Ok(opening)
 }
 
 /// Reads entry 0 of a log of a later epoch.

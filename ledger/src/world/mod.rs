@@ -16,7 +16,7 @@ mod source;
 mod tree;
 
 pub(crate) use epochs::read_opening;
-pub use epochs::{OpeningError, Reach, SetAside, verify_opening};
+pub use epochs::{OpeningError, Openings, Reach, SetAside, opening_in, verify_opening};
 pub use log::{Continues, HoldError, Log, Payload, Resolved};
 pub use resolve::{Need, Step};
 pub use snapshot::{RestoreError, Snapshot};
@@ -102,7 +102,7 @@ pub struct World {
     numbers: BTreeMap<DepartmentId, LogNo>,
     by_origin: BTreeMap<Origin, LogNo>,
     /// What each log of a later epoch continues, and how much of that counts: held, or kept by the own disk.
-    openings: BTreeMap<Origin, (Origin, u64)>,
+    openings: Openings,
     kept: Arc<Kept>,
     /// The cases that were touched lately; every other one is in the archive.
     cases: BTreeMap<CaseId, Case>,
@@ -144,7 +144,7 @@ impl World {
             logs: Vec::new(),
             numbers: BTreeMap::new(),
             by_origin: BTreeMap::new(),
-            openings: BTreeMap::new(),
+            openings: Openings::default(),
             kept: Arc::new(Kept::new(archive)),
             cases: BTreeMap::new(),
             open: BTreeMap::new(),

@@ -6,12 +6,9 @@
 use std::collections::BTreeMap;
 use tally_ledger::authority::Registry;
 use tally_ledger::checkpoint::LogKey;
-use tally_ledger::world::verify_opening;
+use tally_ledger::world::{Openings, opening_in, verify_opening};
 use tally_schemas::entry::{Entry, PayloadKind};
-use tally_schemas::epoch::Opening;
-use tally_schemas::id::{DepartmentId, Origin};
-use tally_schemas::limits::EPOCH_NOTE_BYTES_MAX;
-use tally_schemas::note::Note;
+use tally_schemas::id::Origin;
 
 /// The log keys that are known before a folder is read.
 #[derive(Debug, Clone, Default)]
@@ -87,10 +84,20 @@ impl Known {
         let Some(mut registry) = registry else {
             return keys;
         };
-        let registrar = registry.genesis().registrar.clone();
-        let ends = ends_of(&registrar, self.openings.values().flatten());
+        let mut openings = Openings::default();
+        for opening in self.openings.values().flatten() {
+            if let Ok(opening) = opening_in(opening) {
+                openings.note(&opening);
+            }
+        }
+        let registrar = registry.origin(&registry.genesis().registrar);
         for ((epoch, index), payload) in self.governance {
-            if ends.get(&epoch).is_none_or(|end| index < *end) {
+            let origin = Origin {
+                epoch,
+                ..registrar.clone()
+            };
+            // What lies beyond the head that a later epoch continues does not count, as on every node.
+            if openings.end_of(&origin).is_none_or(|end| index < end) {
                 // A note without effect stays in the log and changes nothing.
                 let _effect = registry.extend(&payload);
             }
@@ -108,30 +115,4 @@ impl Known {
         }
         keys
     }
-}
-
-/// Returns how many entries of each epoch of a department count, as the newest opening has it: what lies beyond the head that it
-/// continues does not, and so on down.
-fn ends_of<'a>(department: &DepartmentId, openings: impl Iterator<Item = &'a Vec<u8>>) -> BTreeMap<u32, u64> {
-    let mut continued = BTreeMap::new();
-    for opening in openings.filter_map(|bytes| read_opening(bytes)) {
-        if opening.origin.department == *department {
-            continued.insert(opening.origin.epoch, opening.old);
-        }
-    }
-    let mut ends = BTreeMap::new();
-    let mut standing = continued.keys().next_back().copied();
-    while let Some(old) = standing.and_then(|epoch| continued.get(&epoch)) {
-        let above = standing.unwrap_or(u32::MAX);
-        ends.extend((old.origin.epoch..above).map(|epoch| (epoch, 0)));
-        ends.insert(old.origin.epoch, old.head.size);
-        standing = Some(old.origin.epoch).filter(|epoch| *epoch < above);
-    }
-    ends
-}
-
-fn read_opening(bytes: &[u8]) -> Option<Opening> {
-    let entry = Entry::parse(bytes).ok()?;
-    let note = Note::parse(entry.payload.as_bytes(), EPOCH_NOTE_BYTES_MAX).ok()?;
-    Opening::parse_text(&note.text).ok()
 }
