@@ -9,7 +9,9 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::time::Duration;
 use tally_ledger::export::ExportReader;
 use tally_schemas::FormatError;
-use tally_schemas::api::{self, FederationBody, RefusalBody, SubmitAnswer, SubmitBody, TOKEN_SCHEME};
+use tally_schemas::api::{
+    self, FederationBody, RecordedBody, RefusalBody, SubmitAnswer, SubmitBody, TOKEN_SCHEME,
+};
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::Entry;
 use tally_schemas::epoch::Opening;
@@ -210,6 +212,16 @@ impl NodeClient {
     pub fn proof(&self, event: &EventId) -> Result<Vec<u8>, NodeError> {
         let path = api::fill(api::path::PROOF, &[&event.to_string()]);
         self.bytes(&path, PROOF_BYTES_MAX as u64)
+    }
+
+    /// Returns where an event is recorded, and which nodes have confirmed that they hold it, by the word of this one.
+    ///
+    /// # Errors
+    /// No answer, a refusal, or an answer of another form.
+    pub fn degree(&self, event: &EventId) -> Result<RecordedBody, NodeError> {
+        let path = api::fill(api::path::DEGREE, &[&event.to_string()]);
+        let answer: api::Answer<RecordedBody> = self.read(&path)?;
+        Ok(answer.data)
     }
 
     /// Returns the genesis note that the node has; to be compared with the one that is trusted.

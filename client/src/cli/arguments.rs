@@ -186,6 +186,8 @@ pub(super) struct WaitArguments {
     pub(super) event: String,
     #[arg(long, value_parser = ["recorded", "replicated"], default_value = "recorded")]
     pub(super) until: String,
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) hosts: Option<u16>,
     #[arg(long, value_name = "URL")]
     pub(super) at: Vec<String>,
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

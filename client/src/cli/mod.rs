@@ -2,6 +2,7 @@
 
 mod act;
 pub mod arguments;
+mod degree;
 pub mod draft;
 pub mod drafts;
 pub mod epoch;

@@ -5,6 +5,7 @@
 
 use super::act::{self, Names};
 use super::arguments::ReadArguments;
+use super::degree;
 use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::refer;
@@ -17,7 +18,7 @@ use crate::verify::read_event;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tally_schemas::api::{self, Answer, PartBody};
+use tally_schemas::api::{self, Answer, DegreeBody, PartBody};
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::Entry;
 use tally_schemas::event::Event;
@@ -34,6 +35,8 @@ struct Proven {
     entry: Entry,
     /// What the node says of it: effective, overtaken, void.
     standing: Option<String>,
+    /// Who else has confirmed that it holds it, by the word of the node.
+    degree: DegreeBody,
     /// The parts that the caller may read, opened.
     parts: BTreeMap<Hash, Vec<u8>>,
     /// How many parts stay closed.
@@ -111,6 +114,7 @@ fn prove(id: &EventId, standing: Option<String>, connection: &Connection) -> Out
         event,
         entry: proven.entry,
         standing,
+        degree: node.degree(id)?.degree,
         parts: BTreeMap::new(),
         closed: 0,
     })
@@ -151,6 +155,10 @@ fn tell(act: &Proven, names: &Names, saved: &[PathBuf], output: &mut Output) {
         header.index
     ));
     let mut rows = vec![vec![texts.say("column.event").to_owned(), act.id.to_string()]];
+    rows.push(vec![
+        texts.say("column.confirmed").to_owned(),
+        degree::short(texts, &act.degree),
+    ]);
     rows.extend(act::rows(output.reader(), &act.event, &act.parts, names));
     output.table(&[texts.say("column.field"), texts.say("column.value")], rows);
     for path in saved {
@@ -172,6 +180,7 @@ fn value(act: &Proven, saved: &[PathBuf]) -> Value {
     json!({
         "event": act.id.to_string(), "origin": header.origin.to_string(), "index": header.index,
         "recorded": header.recorded.to_string(), "standing": act.standing, "verified": true,
+        "degree": act.degree.degree, "hosts": act.degree.hosts,
         "content": serde_json::from_str::<Value>(&act.event.to_json().to_canonical()).unwrap_or_default(),
         "partsOpened": parts, "partsClosed": act.closed, "saved": saved,
     })

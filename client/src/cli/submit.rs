@@ -1,6 +1,7 @@
 //! Handing signed notes to the node: `tally submit`, and what drafts, rosters and governance share.
 
 use super::arguments::SubmitArguments;
+use super::degree;
 use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::session::{Connection, Session};
@@ -12,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tally_ledger::crypto::{commitment, event_id};
-use tally_schemas::api::{PartBody, SubmitAnswer, SubmitBody};
+use tally_schemas::api::{DegreeBody, PartBody, SubmitAnswer, SubmitBody};
 use tally_schemas::entry::Entry;
 use tally_schemas::event::Event;
 use tally_schemas::event::personal::find_in_event;
@@ -53,16 +54,23 @@ pub(super) fn run(arguments: &SubmitArguments, session: &Session, output: &mut O
 pub(super) struct Recorded {
     /// The event.
     pub(super) event: EventId,
+    /// Whether it is an event, which can be asked for by its id.
+    is_event: bool,
     /// The log.
     pub(super) origin: Origin,
     /// The position.
     pub(super) index: u64,
+    /// Who else has confirmed that it holds it, by the word of the node.
+    pub(super) degree: DegreeBody,
 }
 
 impl Recorded {
     /// Returns the form for programs.
     pub(super) fn value(&self) -> Value {
-        json!({"event": self.event.to_string(), "origin": self.origin.to_string(), "index": self.index, "verified": true})
+        json!({
+            "event": self.event.to_string(), "origin": self.origin.to_string(), "index": self.index, "verified": true,
+            "degree": self.degree.degree, "hosts": self.degree.hosts,
+        })
     }
 }
 
@@ -81,8 +89,10 @@ pub(super) fn submit(connection: &Connection, note: &Note, body: &SubmitBody) ->
     )?;
     Ok(Recorded {
         event,
+        is_event: Event::parse_text(&note.text).is_ok(),
         origin: proven.entry.header.origin.clone(),
         index: proven.entry.header.index,
+        degree: answer.degree,
     })
 }
 
@@ -137,6 +147,14 @@ pub(super) fn told(recorded: &Recorded, output: &mut Output) {
         ],
     );
     output.line(&text);
+    let text = degree::sentence(output.texts, &recorded.degree);
+    output.line(&text);
+    if recorded.is_event && recorded.degree.hosts.is_empty() && !output.json {
+        let hint = output
+            .texts
+            .fill("hint.local-only", &[("event", &recorded.event)]);
+        output.hint(&hint);
+    }
 }
 
 /// Puts a part into the form of the API.

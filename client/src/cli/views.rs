@@ -46,6 +46,8 @@ enum Show {
     Marks,
     /// Who signed, from which post.
     Signers,
+    /// The other nodes that have confirmed that they hold it.
+    Hosts,
     /// The clock or stated date that a due date rests on.
     Limit,
     /// Yes or nothing.
@@ -148,6 +150,11 @@ fn cell(reader: Reader<'_>, value: &Value, show: Show) -> String {
         Show::Limit => limit_name(texts, value),
         Show::Flag if value.as_bool() == Some(true) => texts.say("ui.yes").to_owned(),
         Show::Flag => String::new(),
+        // None have confirmed: then the member is an empty list.
+        Show::Hosts if value.as_array().is_some_and(Vec::is_empty) => {
+            texts.say("ui.degree-own-node").to_owned()
+        }
+        Show::Hosts => plain(value),
         Show::Count => match value.as_array() {
             Some(list) => list.len().to_string(),
             None => plain(value),
@@ -504,6 +511,7 @@ const TRAIL: &[Column] = &[
     ("column.defects", &["defects"], Show::Marks),
     ("column.irregular", &["irregular"], Show::Marks),
     ("column.event", &["event"], Show::Short),
+    ("column.confirmed", &["hosts"], Show::Hosts),
 ];
 
 /// Returns the entries of a trail in the order of their recorded times, for reading.

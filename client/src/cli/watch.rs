@@ -1,6 +1,7 @@
 //! `tally watch` and `tally wait`: follow what happens.
 
 use super::arguments::{WaitArguments, WatchArguments};
+use super::degree;
 use super::error::{Failure, Outcome};
 use super::output::Output;
 use super::refer;
@@ -58,15 +59,18 @@ pub(super) fn watch(arguments: &WatchArguments, session: &Session, output: &mut 
     Ok(())
 }
 
-/// Waits until an event is recorded here, or held at every node named.
+/// Waits until an event is recorded here, and held by other nodes: as these have signed, or as every node named shows.
 pub(super) fn wait(arguments: &WaitArguments, session: &Session, output: &mut Output) -> Outcome {
     let connection = session.connect()?;
     let event = refer::event(&connection.node, &arguments.event)?;
+    // Who names other nodes has them show it; else those count that have signed that they hold it.
+    let is_replicated = arguments.until == "replicated" || arguments.hosts.is_some();
+    let hosts = match arguments.hosts {
+        Some(hosts) => usize::from(hosts),
+        None => usize::from(is_replicated && arguments.at.is_empty()),
+    };
     let mut nodes = vec![connection.node];
-    if arguments.until == "replicated" {
-        if arguments.at.is_empty() {
-            return Err(Failure::invalid("error.wait-where").hint("hint.wait-where"));
-        }
+    if is_replicated {
         nodes.extend(arguments.at.iter().map(|url| NodeClient::new(url)));
     }
     let end = Instant::now() + Duration::from_secs(arguments.timeout);
@@ -99,10 +103,21 @@ pub(super) fn wait(arguments: &WaitArguments, session: &Session, output: &mut Ou
             }
         }
     }
+    let mut degree = None;
+    if let Some(own) = nodes.first() {
+        degree = Some(degree::wait(own, &event, hosts, end, arguments.timeout)?.degree);
+    }
     if let Some(progress) = progress {
         progress.finish_and_clear();
     }
-    output.value(&json!({"event": event.to_string(), "until": arguments.until, "nodes": nodes.len()}));
+    output.value(&json!({
+        "event": event.to_string(), "until": arguments.until, "nodes": nodes.len(),
+        "degree": degree.as_ref().map(|degree| &degree.degree), "hosts": degree.as_ref().map(|degree| &degree.hosts),
+    }));
     output.line(&texts.fill("ui.waited", &[("event", &event), ("nodes", &nodes.len())]));
+    if let Some(degree) = degree {
+        let text = degree::sentence(texts, &degree);
+        output.line(&text);
+    }
     Ok(())
 }

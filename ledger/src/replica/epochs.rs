@@ -567,7 +567,7 @@ impl Replica {
         let checkpoint = checkpoint.ok_or_else(|| {
             Refusal::unavailable("epoch-waits", "the opening is not durable yet; ask again")
         })?;
-        let result: Result<Recorded, Box<Refusal>> = self.recorded(number, 0, id, &checkpoint);
+        let result: Result<Recorded, Box<Refusal>> = self.proven(number, 0, id, &checkpoint);
         self.outputs.push(Output::Reply { ticket, result });
         Ok(())
     }

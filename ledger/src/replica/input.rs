@@ -1,6 +1,6 @@
 //! What goes into a replica and what comes out.
 
-use super::Refusal;
+use super::{Recording, Refusal};
 use crate::crypto::VerifyingKey;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -155,6 +155,8 @@ pub struct Recorded {
     pub index: u64,
     /// The bytes of the tlog-proof file.
     pub proof: Vec<u8>,
+    /// How surely it is recorded by now.
+    pub recording: Recording,
 }
 
 /// Something the operator must see; never state.

@@ -4,6 +4,7 @@
 //! `PersistFailed` the node serves no more writes. Signatures are verified outside (`Verify` out, `Verified` in), then
 //! the core checks that the key was the one in force at that index. `now` is an argument; nothing here reads a clock.
 
+mod degree;
 mod epochs;
 mod forks;
 mod ingest;
@@ -12,6 +13,7 @@ mod refusal;
 mod statements;
 mod submit;
 
+pub use degree::{Recording, SignedPasts};
 pub use epochs::Contest;
 pub use input::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Ticket};
 pub use refusal::{Family, Refusal};
@@ -339,7 +341,9 @@ impl Replica {
             }
         };
         for (ticket, index, event) in &batch.tickets {
-            let result = self.recorded(batch.log, *index, *event, &checkpoint);
+            // Nobody has heard of it yet: it leaves after this.
+            let recording = Recording::default();
+            let result = self.recorded(batch.log, *index, *event, &checkpoint, recording);
             self.outputs.push(Output::Reply {
                 ticket: *ticket,
                 result,
@@ -375,6 +379,7 @@ impl Replica {
         index: u64,
         event: EventId,
         checkpoint: &VerifiedCheckpoint,
+        recording: Recording,
     ) -> Result<Recorded, Box<Refusal>> {
         let failed = |why: String| Box::new(Refusal::unavailable("proof", why));
         let log = self
@@ -388,6 +393,7 @@ impl Replica {
             origin: Origin::clone(&log.origin),
             index,
             proof: proof.to_string().into_bytes(),
+            recording,
         })
     }
 
@@ -398,8 +404,20 @@ impl Replica {
                 .checkpoints
                 .get(&number)
                 .filter(|held| held.head().size > index)?;
-            self.recorded(number, index, *event, checkpoint).ok()
+            self.proven(number, index, *event, checkpoint).ok()
         })
+    }
+
+    /// As [`Self::recorded`], of an entry that others may know of.
+    fn proven(
+        &self,
+        number: LogNo,
+        index: u64,
+        event: EventId,
+        checkpoint: &VerifiedCheckpoint,
+    ) -> Result<Recorded, Box<Refusal>> {
+        let recording = self.signed_pasts().recording(checkpoint.origin(), index);
+        self.recorded(number, index, event, checkpoint, recording)
     }
 
     fn stop(&mut self, why: String) {

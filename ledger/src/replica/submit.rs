@@ -236,7 +236,7 @@ impl Replica {
             .cloned();
         match covered {
             Some(checkpoint) => {
-                let result = self.recorded(number, index, *id, &checkpoint);
+                let result = self.proven(number, index, *id, &checkpoint);
                 self.outputs.push(Output::Reply { ticket, result });
             }
             None => {

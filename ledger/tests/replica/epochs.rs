@@ -20,7 +20,7 @@ use tally_schemas::proof::TlogProof;
 
 const GRANT: &str = r#"{"from":"2026-02-01","items":[1,2],"mode":"api","to":"2026-12-31"}"#;
 
-fn origin(driver: &Driver, id: &str, epoch: u32) -> Origin {
+pub(crate) fn origin(driver: &Driver, id: &str, epoch: u32) -> Origin {
     Origin {
         epoch,
         ..driver.replicas[0].world().registry().origin(&department(id))
@@ -28,7 +28,7 @@ fn origin(driver: &Driver, id: &str, epoch: u32) -> Origin {
 }
 
 /// The head of a log as a node holds it, cut to a size.
-fn head(driver: &Driver, at: usize, origin: &Origin, size: Option<u64>) -> NamedHead {
+pub(crate) fn head(driver: &Driver, at: usize, origin: &Origin, size: Option<u64>) -> NamedHead {
     let world = driver.replicas[at].world();
     let log = world.log_at(world.number_of_log(origin).unwrap()).unwrap();
     NamedHead {
@@ -37,7 +37,7 @@ fn head(driver: &Driver, at: usize, origin: &Origin, size: Option<u64>) -> Named
     }
 }
 
-fn opening(driver: &Driver, old: NamedHead, epoch: u32) -> Opening {
+pub(crate) fn opening(driver: &Driver, old: NamedHead, epoch: u32) -> Opening {
     let new = Origin {
         epoch,
         ..old.origin.clone()
@@ -66,7 +66,7 @@ fn signed(driver: &Driver, opening: &Opening, by: &[&str]) -> Vec<u8> {
 }
 
 /// Submits until the node has derived everything anew.
-fn open(driver: &mut Driver, opening: &Opening, by: &[&str]) -> Result<Recorded, Box<Refusal>> {
+pub(crate) fn open(driver: &mut Driver, opening: &Opening, by: &[&str]) -> Result<Recorded, Box<Refusal>> {
     let note = signed(driver, opening, by);
     let first = driver.submit(0, note.clone());
     match first {
@@ -76,7 +76,7 @@ fn open(driver: &mut Driver, opening: &Opening, by: &[&str]) -> Result<Recorded,
 }
 
 /// Housing's node lost its signing lock: it starts again, and must not sign.
-fn lose_lock(driver: &mut Driver) {
+pub(crate) fn lose_lock(driver: &mut Driver) {
     let log = origin(driver, "housing", 1);
     driver.disks[0]
         .seals

@@ -1,11 +1,12 @@
 //! Views of cases: projections of the core, as they are.
 
 use super::answer::view;
+use super::logs::degree_body;
 use super::{Api, ApiError};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use tally_ledger::cases::addressees::addressees;
 use tally_ledger::cases::source::AsOf;
@@ -17,10 +18,11 @@ use tally_ledger::projection::{
     cases as all_cases, catalogue, digest, due as dues, findings, inbox as inboxes, matters, requests, tasks,
     trail as trails,
 };
+use tally_ledger::replica::SignedPasts;
 use tally_ledger::world::World;
 use tally_schemas::api::{Answer, CaseQuery, DueQuery, InboxQuery, NextActsQuery, PossibleAct};
 use tally_schemas::event::CaseKind;
-use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, PostId};
+use tally_schemas::id::{CaseId, DepartmentId, EventId, Hash, Origin, PostId};
 use tally_schemas::json::Json as Canonical;
 use tally_schemas::number::CaseNumber;
 
@@ -117,9 +119,27 @@ pub(super) async fn trail(State(api): State<Api>, Path(text): Path<String>) -> V
     view(&api, move |_, replica, now| {
         let world = replica.world();
         let fold = find(world, &text)?;
-        Ok(value(&trails::of(&fold, &AsOf::new(world, now)).to_json()))
+        let mut trail = value(&trails::of(&fold, &AsOf::new(world, now)).to_json());
+        let pasts = replica.signed_pasts();
+        let entries = trail.get_mut("entries").and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
+            add_degree(entry, &pasts);
+        }
+        Ok(trail)
     })
     .await
+}
+
+/// Says of an entry of a trail how surely it is recorded.
+fn add_degree(entry: &mut Map<String, Value>, pasts: &SignedPasts<'_>) {
+    let origin = entry.get("origin").and_then(Value::as_str);
+    let origin = origin.and_then(|text| Origin::parse(text).ok());
+    let index = entry.get("index").and_then(Value::as_u64);
+    if let (Some(origin), Some(index)) = (origin, index) {
+        let body = degree_body(&pasts.recording(&origin, index));
+        entry.insert("degree".to_owned(), body.degree.into());
+        entry.insert("hosts".to_owned(), body.hosts.into());
+    }
 }
 
 /// `GET /v1/next-acts`.

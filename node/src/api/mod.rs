@@ -100,6 +100,7 @@ pub fn router(api: Api) -> Router {
         .route(path::TILE, get(logs::tile))
         .route(path::PROOF, get(logs::proof))
         .route(path::EVENT, get(logs::event))
+        .route(path::DEGREE, get(logs::degree))
         .route(path::PART, get(parts::part))
         .route(
             path::DRAFTS,

@@ -1,5 +1,6 @@
 //! Submissions: a signed note alone, or with detached parts and the draft it completes.
 
+use super::logs::degree_body;
 use super::{Api, ApiError};
 use axum::Json;
 use axum::body::Bytes;
@@ -48,6 +49,7 @@ pub(super) async fn submit(
         origin: recorded.origin.to_string(),
         index: recorded.index,
         proof: String::from_utf8_lossy(&recorded.proof).into_owned(),
+        degree: degree_body(&recorded.recording),
     }))
 }
 

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod damage;
+mod degree;
 mod epochs;
 mod federation;
 mod fork;

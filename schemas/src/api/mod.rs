@@ -57,6 +57,8 @@ pub mod path {
     pub const PROOF: &str = "/v1/proofs/{event}";
     /// The note of an event as recorded.
     pub const EVENT: &str = "/v1/events/{event}";
+    /// Where an event is recorded, and how surely.
+    pub const DEGREE: &str = "/v1/degrees/{event}";
     /// A detached part (token).
     pub const PART: &str = "/v1/parts/{department}/{commit}";
     /// The drafts box of a department (token; GET lists, POST adds).
@@ -169,6 +171,34 @@ pub struct SubmitAnswer {
     pub index: u64,
     /// The text of the tlog-proof file.
     pub proof: String,
+    /// How surely it is recorded.
+    #[serde(flatten)]
+    pub degree: DegreeBody,
+}
+
+/// How surely something is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DegreeBody {
+    /// The code of a [`crate::degree::Degree`]; others may come.
+    pub degree: String,
+    /// The nodes but that of its own log that have signed that they hold it.
+    pub hosts: Vec<String>,
+}
+
+/// Where an event is recorded, and how surely (data of `GET /v1/degrees/{event}`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedBody {
+    /// The event.
+    pub event: String,
+    /// The log.
+    pub origin: String,
+    /// The position.
+    pub index: u64,
+    /// How surely it is recorded.
+    #[serde(flatten)]
+    pub degree: DegreeBody,
 }
 
 /// What stands in the body of every answer that is not 2xx.

@@ -99,7 +99,17 @@ fn what_happens_is_followed_and_waited_for_at_another_node() {
             &format!("wait {event} --until replicated --at {other}"),
         )
         .ok();
-    assert!(waited.contains("by 2 nodes"), "{waited}");
+    assert!(waited.contains("by every node asked (2)"), "{waited}");
+    // The own node tells when another one has signed that it holds it; no address of that is needed.
+    let held = trial
+        .tally("civil-c-01", &format!("--json wait {event} --until replicated"))
+        .json();
+    assert_eq!(held["degree"], "replicated");
+    assert_eq!(held["hosts"].as_array().map(Vec::len), Some(1), "{held}");
+    let told = trial
+        .tally("civil-c-01", &format!("wait {event} --hosts 9 --timeout 1"))
+        .failed(3);
+    assert!(told.contains("1 of 9 other nodes"), "{told}");
     let never = "0".repeat(64);
     trial
         .tally("civil-c-01", &format!("wait {never} --timeout 1"))
