@@ -39,6 +39,10 @@ use report::{Aim, Report, Row, median};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The allocator of the daemon.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How much is measured.
 struct Plan {
     rounds: usize,

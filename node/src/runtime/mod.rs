@@ -3,6 +3,7 @@
 //! Order of one cycle: inputs in, outputs in order; what is to be durable is made durable in place, so nothing that follows leaves
 //! before it. Decides nothing: that is the replica's.
 
+mod cycle;
 mod epochs;
 mod forks;
 mod mailbox;

@@ -2,26 +2,22 @@
 
 use super::mailbox::{Asked, Letters, Message, Reached, Submission, SubmitResult};
 use super::parts::PartsWatch;
-use super::shared::{Change, Shared, locked};
+use super::shared::{Shared, locked};
 use super::submission::stopping;
 use super::verify::Workers;
-use crate::bus::{Answering, Bus, OnAnswer, OnDone, Publication};
+use crate::bus::{Answering, Bus, OnAnswer, OnDone};
 use crate::drafts::{Around, BoxAnswer, BoxRequest, DraftError, DraftsBox};
 use crate::keyring::Keyring;
-use crate::store::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, DataDir, LocalRecord, LogFiles, Part, StoreError};
+use crate::store::{BATCH_ENTRIES_MAX, DataDir, Part};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-use tally_ledger::checkpoint::sign_checkpoint;
-use tally_ledger::crypto::event_id;
-use tally_ledger::replica::{Alarm, Batch, Family, Input, Output, Refusal, Replica, Ticket};
+use tally_ledger::replica::{Alarm, Family, Input, Refusal, Replica, Ticket};
 use tally_ledger::world::Log;
 use tally_schemas::api::{PossibleAct, RefusalBody, remedy};
-use tally_schemas::entry::{Entry, PayloadKind};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
-use tally_schemas::limits::{EVENT_NOTE_BYTES_MAX, FRAME_BYTES_MAX};
-use tally_schemas::note::Note;
+use tally_schemas::limits::FRAME_BYTES_MAX;
 use tally_schemas::question::{Answer, Question};
 use tally_schemas::time::Timestamp;
 use tokio::sync::oneshot;
@@ -36,8 +32,6 @@ const HEADS_EVERY: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How many bytes of entries go into the answer to a question for a range.
 const RANGE_BYTES_MAX: usize = FRAME_BYTES_MAX - 48 * 1024;
-/// How much of an own batch goes into one step of the store, by bytes: records come on top.
-const STEP_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 
 /// After how many resolved entries a snapshot is taken: what a start after a crash derives again.
 const SNAPSHOT_EVERY: u64 = 4_096;
@@ -47,11 +41,11 @@ const SNAPSHOT_EVERY_MAX: u64 = 4 * SNAPSHOT_EVERY;
 const SNAPSHOT_SHARE: u32 = 16;
 
 /// Someone who waits for the answer to a submission.
-struct Waiting {
+pub(super) struct Waiting {
     event: Option<(EventId, DepartmentId)>,
-    parts: Vec<(Hash, Part)>,
+    pub(super) parts: Vec<(Hash, Part)>,
     draft: Option<String>,
-    answer: oneshot::Sender<SubmitResult>,
+    pub(super) answer: oneshot::Sender<SubmitResult>,
 }
 
 /// The owner of a replica and of everything that belongs to it.
@@ -70,17 +64,17 @@ pub(super) struct Owner {
     pub(super) seals: BTreeMap<Origin, String>,
     /// Whether the replica has to be made anew from what the disk holds.
     pub(super) is_rebuild_due: bool,
-    unchecked_jobs: usize,
-    waiting: BTreeMap<Ticket, Waiting>,
-    by_event: BTreeMap<EventId, BTreeSet<Ticket>>,
+    pub(super) unchecked_jobs: usize,
+    pub(super) waiting: BTreeMap<Ticket, Waiting>,
+    pub(super) by_event: BTreeMap<EventId, BTreeSet<Ticket>>,
     next_ticket: Ticket,
     ranges: BTreeMap<Origin, (u64, Instant, usize)>,
     next_peer: usize,
     last_tick: Instant,
     last_heads: Instant,
-    store_failure: Option<String>,
+    pub(super) store_failure: Option<String>,
     done: Vec<OnDone>,
-    is_snapshot_given_up: bool,
+    pub(super) is_snapshot_given_up: bool,
     snapshot_ended: Instant,
     snapshot_took: Duration,
     /// How many entries the newest snapshot covers.
@@ -476,210 +470,7 @@ impl Owner {
         }
     }
 
-    /// Hands inputs to the replica and executes what comes out, until nothing comes out any more.
-    pub(super) fn cycle(&mut self, now: Timestamp, mut inputs: Vec<Input>) {
-        let shared = self.shared.clone();
-        let mut replica = shared.replica.write().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = BTreeSet::new();
-        let mut moved = false;
-        while !inputs.is_empty() {
-            let outputs = replica.handle(now, std::mem::take(&mut inputs));
-            for output in outputs {
-                match output {
-                    Output::Verify(jobs) => {
-                        self.unchecked_jobs += jobs.len();
-                        self.workers.give(jobs);
-                    }
-                    Output::Persist(batch) => {
-                        let token = batch.token;
-                        match self.persist(now, &batch) {
-                            Ok(checkpoint) => {
-                                moved = true;
-                                inputs.push(Input::Persisted { token, checkpoint });
-                            }
-                            Err(error) => {
-                                let why = describe(&error);
-                                self.store_failure.get_or_insert(why.clone());
-                                inputs.push(Input::PersistFailed { token, why });
-                                // What follows must not leave: it may rest on what is not durable.
-                                break;
-                            }
-                        }
-                    }
-                    Output::Publish(frame) => match frame.encode() {
-                        Ok(bytes) => self.bus.publish(Publication {
-                            has_entries: !frame.entries.is_empty(),
-                            origin: frame.origin,
-                            bytes: Arc::from(bytes),
-                        }),
-                        Err(error) => shared.alarm(&format!("a frame could not be written: {error}")),
-                    },
-                    Output::Want { origin, start } => self.want(&replica, &origin, start),
-                    Output::Evidence { origin, size, bytes } => self.keep_evidence(&origin, size, &bytes),
-                    Output::WantEvidence(origin) => self.want_evidence(&origin),
-                    Output::Reply { ticket, result } => self.reply(now, ticket, result),
-                    Output::Sealed { origin, why } => self.seal(&origin, &why),
-                    Output::Refetch(origin) => self.set_files_aside(&origin),
-                    Output::Rebuild => self.is_rebuild_due = true,
-                    Output::Changed(cases) => changed.extend(cases),
-                    Output::Alarm(alarm) => shared.alarm(&alarm_text(&alarm)),
-                }
-            }
-        }
-        if self.store_failure.is_some() || replica.failure().is_some() || self.is_rebuild_due {
-            self.give_up_waiting(replica.failure());
-        }
-        if let Some(why) = replica.world().broken().filter(|_| !self.is_snapshot_given_up) {
-            self.is_snapshot_given_up = true;
-            match shared.archive.rows.set_aside() {
-                Ok(place) => tracing::error!(
-                    why,
-                    ?place,
-                    "the snapshot was set aside; the next start derives everything anew"
-                ),
-                Err(error) => tracing::error!(
-                    why,
-                    error = describe(&error),
-                    "the snapshot could not be set aside"
-                ),
-            }
-        }
-        if !changed.is_empty() {
-            self.parts.scan(&shared, &replica, &changed);
-        }
-        if moved || !changed.is_empty() {
-            let digest = shared.heads_digest(replica.world());
-            drop(replica);
-            shared.tell(Change::Cases(changed.into_iter().collect(), digest));
-        }
-    }
-
-    /// Answers those whose batch will never become durable, or who ask a replica that is made anew; what they sent may be in the store, but is not acknowledged.
-    fn give_up_waiting(&mut self, why: Option<&str>) {
-        let why = why
-            .or(self.store_failure.as_deref())
-            .unwrap_or("a failure")
-            .to_owned();
-        for (_, waiting) in std::mem::take(&mut self.waiting) {
-            let refusal = if self.is_rebuild_due {
-                Refusal::unavailable(
-                    "rebuilding",
-                    "everything is derived anew; submit the same note again",
-                )
-            } else {
-                Refusal::unavailable(
-                    "writes-stopped",
-                    format!(
-                        "this node serves no writes: {why}; submit the same note again after its restart"
-                    ),
-                )
-            };
-            let _gone = waiting.answer.send(Err(Box::new(refusal)));
-        }
-        self.by_event.clear();
-    }
-
-    fn persist(&mut self, now: Timestamp, batch: &Batch) -> Result<Option<Vec<u8>>, StoreError> {
-        if let Some(why) = &self.store_failure {
-            return Err(StoreError::Stopped {
-                path: self.data.root().to_owned(),
-                why: why.clone(),
-            });
-        }
-        if batch.own {
-            self.persist_own(now, batch).map(Some)
-        } else {
-            self.persist_replica(batch).map(|()| None)
-        }
-    }
-
-    fn persist_replica(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut stores = locked(&self.shared.stores);
-        if !stores.replicas.contains_key(&batch.origin) {
-            let files = LogFiles::open(&self.data, &batch.origin, &mut |_, _| {})?;
-            stores.replicas.insert(batch.origin.clone(), files);
-        }
-        match stores.replicas.get_mut(&batch.origin) {
-            Some(files) => files.append(batch.start, &batch.entries, batch.checkpoint.as_deref()),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes entries durable with the parts and drafts that belong to them, then signs the head.
-    fn persist_own(&mut self, now: Timestamp, batch: &Batch) -> Result<Vec<u8>, StoreError> {
-        let department = batch.origin.department.clone();
-        let shared = self.shared.clone();
-        let mut stores = locked(&shared.stores);
-        self.begin_epoch(&mut stores, batch)?;
-        let missing = || StoreError::NoSuchLog {
-            origin: batch.origin.clone(),
-            path: self.data.own_log(&batch.origin),
-        };
-        let store = stores.own.get_mut(&department);
-        let store = store
-            .filter(|store| *store.files.origin() == batch.origin)
-            .ok_or_else(missing)?;
-        let mut start = batch.start;
-        let mut rest = batch.entries.as_slice();
-        while !rest.is_empty() {
-            let mut bytes = 0usize;
-            let fits = rest.iter().take(BATCH_ENTRIES_MAX).take_while(|entry| {
-                bytes = bytes.saturating_add(entry.len());
-                bytes <= STEP_BYTES_MAX
-            });
-            let count = fits.count().max(1);
-            let (step, after) = rest.split_at(count.min(rest.len()));
-            let changes = self.belongings(now, &department, step)?;
-            let records: Vec<LocalRecord> = changes.iter().map(|(_, record)| record.clone()).collect();
-            store.log.append_batch(start, step, &records)?;
-            if let Some(drafts) = self.boxes.get_mut(&department) {
-                drafts.apply(&changes);
-            }
-            start += step.len() as u64;
-            rest = after;
-        }
-        let missing_key = || StoreError::NoSuchLog {
-            origin: batch.origin.clone(),
-            path: self.data.signing_lock(&batch.origin),
-        };
-        let key = self.keyring.logs.get(&department).ok_or_else(missing_key)?;
-        store.lock.advance(batch.head)?;
-        let checkpoint = sign_checkpoint(&batch.origin, batch.head, key).to_bytes();
-        store.publish(&checkpoint)?;
-        Ok(checkpoint)
-    }
-
-    /// Keeps the parts of the events in these entries, and returns the drafts that they complete.
-    fn belongings(
-        &self,
-        now: Timestamp,
-        department: &DepartmentId,
-        entries: &[Arc<[u8]>],
-    ) -> Result<Vec<(String, LocalRecord)>, StoreError> {
-        let mut changes = Vec::new();
-        let has_parts = self.waiting.values().any(|waiting| !waiting.parts.is_empty());
-        let has_drafts = self.boxes.get(department).is_some_and(DraftsBox::has_open);
-        if !has_parts && !has_drafts {
-            return Ok(changes);
-        }
-        for bytes in entries {
-            let Ok(entry) = Entry::parse(bytes) else { continue };
-            let Some(id) = event_in(&entry.payload) else {
-                continue;
-            };
-            for ticket in self.by_event.get(&id).into_iter().flatten() {
-                for (commit, part) in self.waiting.get(ticket).map_or(&[][..], |waiting| &waiting.parts) {
-                    self.shared.parts.put(department, commit, part)?;
-                }
-            }
-            if let Some(drafts) = self.boxes.get(department) {
-                changes.extend(drafts.recorded(&id, &entry.payload, now));
-            }
-        }
-        Ok(changes)
-    }
-
-    fn reply(&mut self, now: Timestamp, ticket: Ticket, result: SubmitResult) {
+    pub(super) fn reply(&mut self, now: Timestamp, ticket: Ticket, result: SubmitResult) {
         let Some(waiting) = self.waiting.remove(&ticket) else {
             return;
         };
@@ -732,7 +523,7 @@ impl Owner {
     }
 
     /// Asks a peer for entries: the host of the log first, then the others in turn.
-    fn want(&mut self, replica: &Replica, origin: &Origin, start: u64) {
+    pub(super) fn want(&mut self, replica: &Replica, origin: &Origin, start: u64) {
         let attempt = match self.ranges.get(origin) {
             Some((asked, at, _)) if *asked == start && at.elapsed() < ASK_AGAIN => return,
             Some((_, _, attempt)) => attempt + 1,
@@ -911,15 +702,6 @@ impl Owner {
     }
 }
 
-/// Returns the id of the event that a payload of an own log carries: what was appended was parsed before.
-fn event_in(payload: &str) -> Option<EventId> {
-    if PayloadKind::of(payload) != PayloadKind::Event {
-        return None;
-    }
-    let note = Note::parse(payload.as_bytes(), EVENT_NOTE_BYTES_MAX).ok()?;
-    Some(event_id(&note.text))
-}
-
 /// Says what the operator and the administrator do about a log that must not be signed again.
 pub(super) fn sealed_text(department: &DepartmentId, why: &str) -> String {
     format!(
@@ -963,7 +745,7 @@ pub(crate) fn refusal_body(refusal: &Refusal) -> RefusalBody {
     }
 }
 
-fn alarm_text(alarm: &Alarm) -> String {
+pub(super) fn alarm_text(alarm: &Alarm) -> String {
     match alarm {
         Alarm::LogStopped { origin, why } => format!("ingest of {origin} stopped: {why}"),
         Alarm::FrameRefused { origin, why } => format!("a frame of {origin} was refused: {why}"),

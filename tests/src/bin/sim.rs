@@ -6,6 +6,10 @@ use tally_tests::sim::engine::{Options, Sim};
 use tally_tests::sim::suite::{Outcome, run_seeds};
 use tally_tests::sim::trace::{self, View};
 
+/// The allocator of the daemon.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage: sim --seed S [--verbose | --trace FILE] | --seeds A..B | --minutes N [--from S]   (also: --acts N, --twice)
        sim replay FILE [--to STEP] [--step] [--case ID]";
 
