@@ -300,7 +300,8 @@ impl Replica {
         };
         held.missing = held.missing.saturating_sub(1);
         if !verified {
-            held.bad_line.get_or_insert(line);
+            // The first of them in the note is named, in whatever order they were checked.
+            held.bad_line = Some(held.bad_line.map_or(line, |bad| bad.min(line)));
         }
         held.missing == 0
     }

@@ -367,6 +367,8 @@ impl World {
                 .find(|result| result.line == line && result.key.public_key() == expected.key.public_key());
             match result {
                 Some(result) if result.verified => {}
+                // Nodes check lines in different orders: the first bad line counts, so those before it must be known.
+                Some(_) if !needs.is_empty() => {}
                 Some(_) => {
                     return Ok(Signed {
                         signers: Err(Void::Signature(expected.officer.clone())),

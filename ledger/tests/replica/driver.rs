@@ -96,6 +96,8 @@ pub(crate) struct Driver {
     pub(crate) disks: Vec<Disk>,
     /// Whether the nodes hear nothing of each other.
     pub(crate) is_parted: bool,
+    /// Whether signatures are checked one by one, the last of them first.
+    pub(crate) checks_backwards: bool,
 }
 
 /// What the disk of a node holds: entries and newest checkpoint of each log, own logs that are never signed again, evidence.
@@ -176,6 +178,7 @@ impl Driver {
             ticket: 0,
             disks: vec![Disk::default(), Disk::default()],
             is_parted: false,
+            checks_backwards: false,
         };
         for (id, ..) in DEPARTMENTS {
             driver.enrol(id);
@@ -190,8 +193,12 @@ impl Driver {
             for output in outputs {
                 match output {
                     Output::Verify(jobs) => {
-                        let results = jobs.iter().map(tally_ledger::replica::Job::run).collect();
-                        queue.push_back((at, Input::Verified(results)));
+                        let results = jobs.iter().map(tally_ledger::replica::Job::run);
+                        if self.checks_backwards {
+                            queue.extend(results.rev().map(|result| (at, Input::Verified(vec![result]))));
+                        } else {
+                            queue.push_back((at, Input::Verified(results.collect())));
+                        }
                     }
                     Output::Persist(batch) => {
                         let checkpoint = batch.own.then(|| {

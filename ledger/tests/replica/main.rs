@@ -19,6 +19,8 @@ use tally_ledger::crypto::event_id;
 use tally_ledger::proof::verify_recorded;
 use tally_ledger::replica::{Input, Output};
 use tally_schemas::event::EventKind;
+use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
+use tally_schemas::note::Note;
 use tally_schemas::proof::TlogProof;
 
 #[test]
@@ -155,6 +157,20 @@ fn concurrent_withdrawal_ends_the_grant_forward_on_both() {
         "{:?}",
         state.items
     );
+}
+
+#[test]
+fn the_first_bad_signature_is_named_in_whatever_order_they_are_checked() {
+    let mut driver = Driver::new();
+    driver.checks_backwards = true;
+    let event = driver.event("housing", EventKind::RequestFiled, None, &["civil"], APPLICATION);
+    let mut note = Note::parse(&driver.sign(&event), EVENT_NOTE_BYTES_MAX).unwrap();
+    let mut other = event.clone();
+    other.nonce = [7; 16];
+    note.text = other.to_text();
+    let refusal = driver.submit(0, note.to_bytes()).unwrap_err();
+    assert_eq!(refusal.code, "signature");
+    assert!(refusal.what.contains("o1"), "{}", refusal.what);
 }
 
 #[test]
