@@ -539,17 +539,26 @@ impl Federation {
 
     /// Waits until all nodes hold and resolve the same.
     pub(crate) fn await_equal(&self) {
-        self.await_that(
-            "all nodes rest on the same heads and hold the same states",
-            |federation| {
-                let digests: Vec<Value> = (1..=3).map(|node| federation.read(node, "/v1/digests")).collect();
-                digests.iter().all(|digest| {
-                    digest["behind"].as_array().is_some_and(Vec::is_empty)
-                        && digest["heads"] == digests[0]["heads"]
-                        && digest["data"] == digests[0]["data"]
-                })
-            },
-        );
+        let started = Instant::now();
+        loop {
+            let digests: Vec<Value> = (1..=3).map(|node| self.read(node, "/v1/digests")).collect();
+            let are_equal = digests.iter().all(|digest| {
+                digest["behind"].as_array().is_some_and(Vec::is_empty)
+                    && digest["heads"] == digests[0]["heads"]
+                    && digest["data"] == digests[0]["data"]
+            });
+            if are_equal {
+                return;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "the nodes do not come to rest on the same heads and states: {digests:#?}; their logs: {:#?}",
+                (1..=3)
+                    .map(|node| self.read(node, "/v1/logs")["data"].clone())
+                    .collect::<Vec<_>>()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
