@@ -2,6 +2,7 @@
 //!
 //! A line that begins with `$ ` is given to the shell, and the lines behind it are what it must say. What differs from run to run stands
 //! there under a name, which `client/examples/README.md` lists; in a command such a name stands for what it named before.
+//! A line `<!-- lost: NODE/FILE -->` stops the nodes, deletes a file of one and starts them again.
 //! `TALLY_BLESS=1` writes what the commands say into the files.
 
 use super::trial::{Trial, commands, root};
@@ -141,7 +142,7 @@ fn hide_in_line(line: &str, in_table: bool) -> String {
 }
 
 /// Runs the console blocks of a page; returns the page as it should be.
-fn played(page: &str, trial: &Trial) -> String {
+fn played(page: &str, trial: &mut Trial) -> String {
     let mut names = Names::default();
     let mut exports: BTreeMap<String, String> = BTreeMap::new();
     let mut out = String::new();
@@ -157,6 +158,12 @@ fn played(page: &str, trial: &Trial) -> String {
         }
         out.push_str(line);
         out.push('\n');
+        let lost = line
+            .strip_prefix("<!-- lost: ")
+            .and_then(|rest| rest.strip_suffix(" -->"));
+        if let Some((node, file)) = lost.and_then(|lost| lost.split_once('/')) {
+            trial.lose(node, file);
+        }
         let Some(command) = line.strip_prefix("$ ").filter(|_| inside) else {
             continue;
         };
@@ -187,6 +194,7 @@ fn played(page: &str, trial: &Trial) -> String {
             text = text.replace(&trial.url(node), &format!("[NODE-{node}]"));
         }
         text = text.replace(trial.desk().to_str().unwrap(), "[DESK]");
+        text = text.replace(trial.home().to_str().unwrap(), "[TRIAL]");
         let text = hide_positions(&names.hide(&text));
         let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
         for line in lines {
@@ -203,7 +211,7 @@ fn played(page: &str, trial: &Trial) -> String {
 fn check(name: &str) {
     let path = root().join("client/examples").join(name);
     let page = fs::read_to_string(&path).unwrap();
-    let trial = Trial::start();
+    let mut trial = Trial::start();
     let desk = trial.desk();
     std::os::unix::fs::symlink(trial.home().join("officers"), desk.join("officers")).unwrap();
     fs::copy(trial.home().join("genesis.note"), desk.join("genesis.note")).unwrap();
@@ -219,7 +227,7 @@ fn check(name: &str) {
     fs::write(desk.join("plan.toml"), plan).unwrap();
     trial.request();
     trial.set_clock(NOW);
-    let now = played(&page, &trial);
+    let now = played(&page, &mut trial);
     if std::env::var_os("TALLY_BLESS").is_some() {
         fs::write(&path, &now).unwrap();
         return;
@@ -261,6 +269,11 @@ fn the_operators_page_is_what_happens() {
 #[test]
 fn the_auditors_page_is_what_happens() {
     check("auditor.md");
+}
+
+#[test]
+fn the_page_of_what_is_lost_is_what_happens() {
+    check("recovery.md");
 }
 
 #[test]

@@ -87,6 +87,21 @@ pub fn commands() -> PathBuf {
     test.parent().and_then(Path::parent).unwrap().to_owned()
 }
 
+fn run(home: &Path) -> Child {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(home.join("../node.log"))
+        .unwrap();
+    Command::new(commands().join("tally-node"))
+        .arg("trial")
+        .arg(home)
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
 impl Trial {
     /// Founds the federation of the example with keys made from numbers, starts it and records its rosters.
     pub fn start() -> Self {
@@ -112,14 +127,7 @@ impl Trial {
         let home = folder.path().join("trial");
         founding.write(&home, &word).unwrap();
         drop(listeners);
-        let log = fs::File::create(folder.path().join("node.log")).unwrap();
-        let child = Command::new(commands().join("tally-node"))
-            .arg("trial")
-            .arg(&home)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = run(&home);
         let trial = Self {
             folder,
             addresses,
@@ -132,6 +140,20 @@ impl Trial {
         }
         trial.record_rosters();
         trial
+    }
+
+    /// Stops both nodes as a power cut does, deletes a file of one, and starts them again.
+    pub fn lose(&mut self, node: &str, file: &str) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        fs::remove_file(self.home().join("data").join(node).join(file)).unwrap();
+        self.child = run(&self.home());
+        for node in 0..self.addresses.len() {
+            self.await_that("the node answers", || {
+                let heads: Result<api::Answer<Vec<LogBody>>, _> = self.node(node).read(api::path::LOGS);
+                heads.is_ok_and(|answer| answer.data.iter().all(|log| log.cursor == log.size))
+            });
+        }
     }
 
     fn record_rosters(&self) {
