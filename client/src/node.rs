@@ -17,7 +17,8 @@ use tally_schemas::entry::Entry;
 use tally_schemas::epoch::Opening;
 use tally_schemas::id::{DepartmentId, EventId, NodeId, Origin};
 use tally_schemas::limits::{
-    CHECKPOINT_BYTES_MAX, ENTRY_BYTES_MAX, EPOCH_NOTE_BYTES_MAX, GENESIS_BYTES_MAX, PROOF_BYTES_MAX,
+    CHECKPOINT_BYTES_MAX, CONFIRMATIONS_BYTES_MAX, ENTRY_BYTES_MAX, EPOCH_NOTE_BYTES_MAX, GENESIS_BYTES_MAX,
+    PROOF_BYTES_MAX,
 };
 use tally_schemas::note::Note;
 use tally_schemas::tile::{ExportPath, bundles_of, tiles_of};
@@ -212,6 +213,15 @@ impl NodeClient {
     pub fn proof(&self, event: &EventId) -> Result<Vec<u8>, NodeError> {
         let path = api::fill(api::path::PROOF, &[&event.to_string()]);
         self.bytes(&path, PROOF_BYTES_MAX as u64)
+    }
+
+    /// Returns the file of confirmations of an event.
+    ///
+    /// # Errors
+    /// No answer or a refusal.
+    pub fn confirmations(&self, event: &EventId) -> Result<Vec<u8>, NodeError> {
+        let path = api::fill(api::path::CONFIRMATIONS, &[&event.to_string()]);
+        self.bytes(&path, CONFIRMATIONS_BYTES_MAX as u64)
     }
 
     /// Returns where an event is recorded, and which nodes have confirmed that they hold it, by the word of this one.

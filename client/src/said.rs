@@ -253,6 +253,7 @@ mod tests {
             "ledger/src/crypto.rs",
             "ledger/src/checkpoint.rs",
             "ledger/src/export.rs",
+            "ledger/src/confirmation.rs",
             "ledger/src/fork.rs",
             "ledger/src/proof.rs",
             "ledger/src/merkle/mod.rs",

@@ -2,13 +2,14 @@
 //!
 //! Nodes are only asked for bytes. Everything here holds offline too, from an export and a proof file. Keeps I12.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tally_ledger::authority::check::administrator_right;
 use tally_ledger::authority::{
     Registry, RegistryError, Roster, RosterFact, RosterHistory, Void, check_signers,
 };
 use tally_ledger::checkpoint::{LogKey, VerifiedCheckpoint};
+use tally_ledger::confirmation::{ConfirmationError, verify_confirmation};
 use tally_ledger::crypto::{NoteKey, event_id};
 use tally_ledger::export::{ExportError, ExportReader, VerifiedExport, verify_export};
 use tally_ledger::fork::{Fork, ForkError, verify_fork_under};
@@ -16,10 +17,11 @@ use tally_ledger::proof::{RecordedError, verify_recorded};
 use tally_ledger::world::{OpeningError, Openings, opening_in, verify_opening};
 use tally_schemas::FormatError;
 use tally_schemas::checkpoint::Checkpoint;
+use tally_schemas::confirmation::Confirmations;
 use tally_schemas::entry::{Entry, PayloadKind};
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::fork::ForkEvidence;
-use tally_schemas::id::{DepartmentId, EventId, Hash, OfficerId, Origin};
+use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, OfficerId, Origin};
 use tally_schemas::limits::{BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, EVENT_NOTE_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::proof::TlogProof;
@@ -89,6 +91,9 @@ pub enum VerifyError {
         /// The index that is proven.
         proof: u64,
     },
+    /// A confirmation by another node does not hold.
+    #[error("the confirmation by another node does not hold")]
+    Confirmation(#[from] ConfirmationError),
     /// The signers do not have the authority they claim.
     #[error("the signers do not have the authority they claim: {0}")]
     Authority(Void),
@@ -116,6 +121,15 @@ pub struct Proven {
     pub checkpoint: VerifiedCheckpoint,
     /// The id of its event, or the hash of the text of a governance note.
     pub event: EventId,
+}
+
+/// Which nodes have confirmed that they hold an entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Those whose confirmation holds.
+    pub hosts: BTreeSet<NodeId>,
+    /// Those whose confirmation cannot be checked: their department joined after what is known of the registry.
+    pub unchecked: BTreeSet<NodeId>,
 }
 
 impl Trust {
@@ -377,6 +391,43 @@ impl Trust {
             checkpoint,
             event: got,
         })
+    }
+
+    /// Verifies which nodes confirmed that they hold the entry of an event; the entry itself must be proven to be recorded.
+    ///
+    /// # Errors
+    /// A file about another event, and a confirmation that does not hold.
+    pub fn confirmed(
+        &self,
+        event: &EventId,
+        entry: &[u8],
+        file: &Confirmations,
+    ) -> Result<Confirmed, VerifyError> {
+        let header = Entry::parse(entry)?.header;
+        if file.event != *event {
+            return Err(VerifyError::OtherEvent {
+                got: file.event.to_string(),
+                expected: event.to_string(),
+            });
+        }
+        if header.origin != file.origin || header.index != file.index {
+            return Err(VerifyError::OtherPlace {
+                origin: header.origin.to_string(),
+                entry: header.index,
+                proof: file.index,
+            });
+        }
+        let mut confirmed = Confirmed::default();
+        for confirmation in &file.list {
+            match verify_confirmation(confirmation, entry, &self.registry) {
+                Ok(node) => drop(confirmed.hosts.insert(node.clone())),
+                Err(ConfirmationError::Unknown { .. }) => {
+                    confirmed.unchecked.insert(confirmation.node.clone());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(confirmed)
     }
 
     /// Verifies who signed the event of a proven entry; the roster of its department must have been learnt.

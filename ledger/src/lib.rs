@@ -4,6 +4,7 @@ pub mod archive;
 pub mod authority;
 pub mod cases;
 pub mod checkpoint;
+pub mod confirmation;
 pub mod crypto;
 pub mod export;
 pub mod fork;

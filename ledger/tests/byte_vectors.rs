@@ -14,11 +14,12 @@ use tally_ledger::crypto::{DomainTag, NoteKey, SigningKey, leaf_hash, sha256, si
 use tally_ledger::fork::verify_fork;
 use tally_ledger::merkle::Tree;
 use tally_ledger::proof::{prove_recorded, verify_recorded};
+use tally_schemas::confirmation::{Confirmation, Confirmations, ShownEntry};
 use tally_schemas::fork::{ForkBranch, ForkEvidence, ForkOpening, ForkStep};
 use tally_schemas::frame::Frame;
-use tally_schemas::id::{Hash, Origin, TreeHead};
+use tally_schemas::id::{EventId, Hash, NodeId, Origin, TreeHead};
 use tally_schemas::json::Json;
-use tally_schemas::limits::{NOTE_BYTES_MAX, PROOF_HASHES_MAX};
+use tally_schemas::limits::{CONFIRMATION_STEPS_MAX, NOTE_BYTES_MAX, PROOF_HASHES_MAX};
 use tally_schemas::lock::{LOCK_FILE_BYTES, LOCK_SLOT_BYTES, LockFile, LockSlot};
 use tally_schemas::note::{KEY_TYPE_COSIGNATURE, KEY_TYPE_ED25519, Note, SignatureLine};
 use tally_schemas::proof::TlogProof;
@@ -28,6 +29,7 @@ use tally_schemas::snapshot::{
     encode_block, encode_row, event_key, open_key, settled_key,
 };
 use tally_schemas::tile::{ExportPath, encode_bundle, encode_tile, parse_bundle, parse_tile};
+use tally_schemas::time::Timestamp;
 
 const ORIGIN: &str = "vector-0123456789abcdef/housing/1";
 
@@ -90,6 +92,7 @@ fn vectors() -> Vec<Vector> {
         ("checkpoint", checkpoints()),
         ("proof", proofs()),
         ("fork", forks()),
+        ("confirmation", confirmations()),
         ("tiles", tiles()),
         ("frame", frames()),
         ("lock", locks()),
@@ -905,6 +908,91 @@ fn forks() -> Made {
     ]
 }
 
+fn confirmations() -> Made {
+    let text = |index| String::from_utf8(entry(index)).unwrap();
+    let shown = |index| ShownEntry {
+        entry: text(index),
+        proof: tree(20).inclusion(index, 20).unwrap(),
+    };
+    let by = |node: &str| Confirmation {
+        node: NodeId::parse(node).unwrap(),
+        entry: text(5),
+        proof: prove_recorded(&tree(20), 5, &checkpoint(20)).unwrap(),
+        opening: None,
+        steps: Vec::new(),
+        inclusion: tree(9).inclusion(3, 9).unwrap(),
+    };
+    let file = |list| Confirmations {
+        event: EventId(leaf_hash(&entry(3))),
+        origin: origin(),
+        index: 3,
+        as_of: Timestamp::parse("2026-04-01T02:00:00.000Z").unwrap(),
+        list,
+    };
+    let far = Confirmation {
+        opening: Some(shown(0)),
+        steps: vec![shown(6), shown(7)],
+        ..by("node-c")
+    };
+    let two = file(vec![by("node-b"), far]);
+    let change = |from: &str, to: &str| {
+        let text = String::from_utf8(two.to_bytes()).unwrap();
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1).into_bytes()
+    };
+    vec![
+        (
+            "none.json",
+            "Nobody has confirmed: local only",
+            file(Vec::new()).to_bytes(),
+        ),
+        (
+            "two.json",
+            "Two nodes, one by a log of a later epoch and by way of two other logs (form alone: the entries are no entries of a federation)",
+            two.to_bytes(),
+        ),
+        (
+            "bad-version.json",
+            "Refused: another version",
+            change("confirmations/v1", "confirmations/v2"),
+        ),
+        (
+            "bad-member.json",
+            "Refused: an unknown member",
+            change("\"index\":3", "\"index\":3,\"indices\":3"),
+        ),
+        (
+            "bad-degree.json",
+            "Refused: a degree that the list does not give",
+            change("replicated", "local-only"),
+        ),
+        (
+            "bad-order.json",
+            "Refused: nodes out of order",
+            change("node-b", "node-d"),
+        ),
+        (
+            "bad-space.json",
+            "Refused: not canonical",
+            change("\"index\":3", "\"index\": 3"),
+        ),
+        (
+            "bad-end.json",
+            "Refused: no line feed at the end",
+            change("}\n", "}"),
+        ),
+        (
+            "bad-many-steps.json",
+            "Refused: too many steps",
+            file(vec![Confirmation {
+                steps: vec![shown(6); CONFIRMATION_STEPS_MAX + 1],
+                ..by("node-b")
+            }])
+            .to_bytes(),
+        ),
+    ]
+}
+
 fn locks() -> Made {
     let slot = |sequence: u64, size: u64| LockSlot {
         sequence,
@@ -1064,6 +1152,29 @@ fn read(vector: &Vector, bytes: &[u8]) -> Result<(Vec<u8>, String), String> {
                 }
             }
             Ok((evidence.to_bytes(), out))
+        }
+        "confirmation" => {
+            let file = Confirmations::parse(bytes).map_err(failed)?;
+            writeln!(out, "- event: `{}`", file.event).unwrap();
+            writeln!(out, "- entry: `{}` of `{}`", file.index, file.origin).unwrap();
+            writeln!(out, "- as of: `{}`", file.as_of).unwrap();
+            writeln!(out, "- degree: `{}`", file.degree()).unwrap();
+            for confirmation in &file.list {
+                writeln!(out, "- node: `{}`", confirmation.node).unwrap();
+                writeln!(
+                    out,
+                    "  - signed: leaf `{}`",
+                    leaf_hash(confirmation.entry.as_bytes())
+                )
+                .unwrap();
+                for step in confirmation.opening.iter().chain(&confirmation.steps) {
+                    writeln!(out, "  - shown: leaf `{}`", leaf_hash(step.entry.as_bytes())).unwrap();
+                }
+                for hash in &confirmation.inclusion {
+                    writeln!(out, "  - hash: `{hash}`").unwrap();
+                }
+            }
+            Ok((file.to_bytes(), out))
         }
         "tiles" => {
             let path = export_path(vector.file);

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod checkpoint;
 pub mod codec;
 pub mod config;
+pub mod confirmation;
 pub mod degree;
 pub mod entry;
 pub mod epoch;

@@ -26,6 +26,12 @@ pub const PROOF_BYTES_MAX: usize = 65_536;
 pub const FORK_BYTES_MAX: usize = 4 * CHECKPOINT_BYTES_MAX;
 /// The most consistency proofs in a row of one branch: from the size to what is held, and from there to what was signed.
 pub const FORK_STEPS_MAX: usize = 2;
+/// The most confirmations in a file: more say little more, and each may be long.
+pub const CONFIRMATIONS_MAX: usize = 16;
+/// The most entries of third logs between what a node signed and the entry that it confirms.
+pub const CONFIRMATION_STEPS_MAX: usize = 8;
+/// The longest file of confirmations in bytes: 60 of the longest entries, or many more of the usual ones, escaped as JSON.
+pub const CONFIRMATIONS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest entry bundle in bytes: 256 of the longest entries, each with its length.
 pub const BUNDLE_BYTES_MAX: usize = 256 * (2 + ENTRY_BYTES_MAX);
 /// The deepest nesting of arrays and objects in canonical JSON; no format of ours needs more.

@@ -126,6 +126,7 @@ fn every_format_has_its_page_and_vectors() {
         "tiles",
         "proof",
         "fork",
+        "confirmation",
         "frame",
         "lock",
         "snapshot",

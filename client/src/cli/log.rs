@@ -1,6 +1,7 @@
 //! `tally log` and `tally proof`: take evidence away, and verify it without trusting any node.
 
 use super::arguments::{ForkArguments, LogCommand, LogExport, LogSub, LogVerify, ProofArguments};
+use super::degree;
 use super::error::{Failure, Outcome, file_failure};
 use super::output::Output;
 use super::refer;
@@ -12,6 +13,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use tally_ledger::export::ExportReader;
 use tally_schemas::checkpoint::Checkpoint;
+use tally_schemas::confirmation::Confirmations;
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::{DepartmentId, EventId, Hash, Origin};
 use tally_schemas::limits::{BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX};
@@ -150,7 +152,7 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
             .map(EventId)
             .map_err(|_| Failure::invalid("error.no-event-id").with("got", &arguments.event))
     };
-    let (event, entry, proof, opening, mut trust, log) = match &arguments.from {
+    let (event, entry, proof, opening, confirmations, mut trust, log) = match &arguments.from {
         Some(folder) => {
             let event = by_id()?;
             let path = |name: &str| folder.join(format!("{event}.{name}"));
@@ -164,8 +166,13 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
                 true => Some(read("opening")?),
                 false => None,
             };
+            // One that was exported by earlier software is not there.
+            let confirmations = match path("confirmations").exists() {
+                true => Some(read("confirmations")?),
+                false => None,
+            };
             let trust = informed(session, &arguments.registrar)?;
-            (event, entry, proof, opening, trust, None)
+            (event, entry, proof, opening, confirmations, trust, None)
         }
         None => {
             let connection = session.connect()?;
@@ -175,8 +182,17 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
             let origin = Checkpoint::parse(&parsed.checkpoint.text)?.origin;
             let entry = connection.node.entry(&origin, parsed.index)?;
             let opening = opening_of(&connection.node, &origin)?;
+            let confirmations = Some(connection.node.confirmations(&event)?);
             let from = Some((connection.node, origin.department));
-            (event, entry, proof, opening, connection.trust, from)
+            (
+                event,
+                entry,
+                proof,
+                opening,
+                confirmations,
+                connection.trust,
+                from,
+            )
         }
     };
     let proven = trust.prove(&event, &entry, &proof, opening.as_deref())?;
@@ -196,12 +212,18 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
         }
         None => None,
     };
+    let file = confirmations.as_deref().map(Confirmations::parse).transpose()?;
+    let confirmed = match &file {
+        Some(file) => Some(trust.confirmed(&event, &entry, file)?),
+        None => None,
+    };
     if let Some(folder) = &arguments.to {
         std::fs::create_dir_all(folder).map_err(|error| file_failure(folder, &error))?;
         let files = [
             ("entry", Some(&entry)),
             ("tlog-proof", Some(&proof)),
             ("opening", opening.as_ref()),
+            ("confirmations", confirmations.as_ref()),
         ];
         for (name, bytes) in files {
             let Some(bytes) = bytes else { continue };
@@ -210,10 +232,13 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
         }
     }
     let texts = output.texts;
+    let held = confirmed.as_ref().map(degree::body);
     output.value(&json!({
         "event": event.to_string(), "origin": header.origin.to_string(), "index": header.index,
         "recorded": header.recorded.to_string(), "checkpointSize": proven.checkpoint.head().size,
         "signers": officers, "verified": true,
+        "degree": held.as_ref().map(|held| &held.degree), "hosts": held.as_ref().map(|held| &held.hosts),
+        "degreeAsOf": file.as_ref().map(|file| file.as_of.to_string()),
     }));
     output.line(&texts.fill(
         "ui.proven",
@@ -225,6 +250,11 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
             ("size", &proven.checkpoint.head().size),
         ],
     ));
+    degree::told(
+        confirmed.as_ref(),
+        file.as_ref().filter(|_| log.is_none()),
+        output,
+    );
     if let Some(officers) = officers {
         output.line(&texts.fill("ui.proven-signers", &[("officers", &officers)]));
     } else {

@@ -103,21 +103,20 @@ pub(super) fn wait(arguments: &WaitArguments, session: &Session, output: &mut Ou
             }
         }
     }
-    let mut degree = None;
+    let mut confirmed = None;
     if let Some(own) = nodes.first() {
-        degree = Some(degree::wait(own, &event, hosts, end, arguments.timeout)?.degree);
+        let trust = &connection.trust;
+        confirmed = Some(degree::wait(own, trust, &event, hosts, end, arguments.timeout)?);
     }
     if let Some(progress) = progress {
         progress.finish_and_clear();
     }
+    let held = confirmed.as_ref().map(degree::body);
     output.value(&json!({
         "event": event.to_string(), "until": arguments.until, "nodes": nodes.len(),
-        "degree": degree.as_ref().map(|degree| &degree.degree), "hosts": degree.as_ref().map(|degree| &degree.hosts),
+        "degree": held.as_ref().map(|held| &held.degree), "hosts": held.as_ref().map(|held| &held.hosts),
     }));
     output.line(&texts.fill("ui.waited", &[("event", &event), ("nodes", &nodes.len())]));
-    if let Some(degree) = degree {
-        let text = degree::sentence(texts, &degree);
-        output.line(&text);
-    }
+    degree::told(confirmed.as_ref(), None, output);
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! `PersistFailed` the node serves no more writes. Signatures are verified outside (`Verify` out, `Verified` in), then
 //! the core checks that the key was the one in force at that index. `now` is an argument; nothing here reads a clock.
 
+mod confirm;
 mod degree;
 mod epochs;
 mod forks;
@@ -13,6 +14,7 @@ mod refusal;
 mod statements;
 mod submit;
 
+pub use confirm::ReadEntry;
 pub use degree::{Recording, SignedPasts};
 pub use epochs::Contest;
 pub use input::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Ticket};

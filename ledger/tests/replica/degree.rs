@@ -1,16 +1,20 @@
 //! How surely something is recorded: only what other nodes signed that they hold counts.
 
-use crate::driver::{APPLICATION, Driver, department, key};
-use crate::epochs::{head, lose_lock, open, opening, origin};
+use crate::driver::{APPLICATION, Driver, department, genesis, key};
+use crate::epochs::{head, in_second_epoch, lose_lock, open, opening, origin};
+use std::sync::Arc;
+use tally_ledger::authority::Registry;
 use tally_ledger::checkpoint::sign_checkpoint;
+use tally_ledger::confirmation::{ConfirmationError, verify_confirmation};
 use tally_ledger::crypto::leaf_hash;
 use tally_ledger::merkle::Tree;
 use tally_ledger::replica::{Alarm, Input, Recorded};
+use tally_schemas::confirmation::{Confirmation, Confirmations};
 use tally_schemas::degree::Degree;
 use tally_schemas::entry::Entry;
 use tally_schemas::event::EventKind;
 use tally_schemas::frame::Frame;
-use tally_schemas::id::{NamedHead, Origin, TreeHead};
+use tally_schemas::id::{EventId, NamedHead, NodeId, Origin, TreeHead};
 use tally_schemas::statement::Statement;
 
 /// What a node knows of who holds an entry.
@@ -21,7 +25,47 @@ fn hosts(driver: &Driver, at: usize, origin: &Origin, index: u64) -> Vec<String>
         _ => Degree::Replicated,
     };
     assert_eq!(recording.degree(), degree);
-    recording.hosts.iter().map(ToString::to_string).collect()
+    let hosts: Vec<String> = recording.hosts.iter().map(ToString::to_string).collect();
+    // Whatever is told is shown to a stranger too.
+    let shown = confirmations(driver, at, origin, index);
+    let registry = Registry::found(&genesis()).unwrap();
+    let nodes = shown.iter().map(|confirmation| {
+        let entry = read(driver, at, origin, index).unwrap();
+        let node = verify_confirmation(confirmation, &entry, &registry).unwrap();
+        node.to_string()
+    });
+    assert_eq!(nodes.collect::<Vec<_>>(), hosts);
+    hosts
+}
+
+fn read(driver: &Driver, at: usize, origin: &Origin, index: u64) -> Option<Arc<[u8]>> {
+    let place = usize::try_from(index).ok()?;
+    let here = driver.disks[at]
+        .logs
+        .get(origin)
+        .and_then(|(log, _)| log.get(place));
+    // What a test invents reaches a node without its disk.
+    let other = || {
+        driver
+            .disks
+            .iter()
+            .find_map(|disk| disk.logs.get(origin)?.0.get(place))
+    };
+    here.or_else(other).map(|entry| Arc::from(entry.as_slice()))
+}
+
+fn confirmations(driver: &Driver, at: usize, origin: &Origin, index: u64) -> Vec<Confirmation> {
+    let mut read = |origin: &Origin, index| read(driver, at, origin, index);
+    let made = driver.replicas[at].confirmations(origin, index, &mut read);
+    let file = Confirmations {
+        event: EventId(leaf_hash(b"any")),
+        origin: origin.clone(),
+        index,
+        as_of: driver.now,
+        list: made,
+    };
+    assert_eq!(Confirmations::parse(&file.to_bytes()), Ok(file.clone()));
+    file.list
 }
 
 fn file(driver: &mut Driver, by: &str, to: &str) -> Recorded {
@@ -202,4 +246,86 @@ fn a_head_beyond_the_end_of_a_log_counts_once_the_log_that_goes_on_is_named() {
     );
     let second = origin(&driver, "housing", 2);
     assert_eq!(hosts(&driver, 0, &second, 0), ["n2"]);
+}
+
+#[test]
+fn a_log_of_a_later_epoch_confirms_under_the_key_that_its_opening_names() {
+    let mut driver = in_second_epoch();
+    let filed = file(&mut driver, "civil", "housing");
+    driver.pass();
+    assert_eq!(hosts(&driver, 1, &filed.origin, filed.index), ["n1"]);
+    let [shown] = &confirmations(&driver, 1, &filed.origin, filed.index)[..] else {
+        panic!("one node confirms");
+    };
+    let entry = Entry::parse(shown.entry.as_bytes()).unwrap();
+    assert_eq!(entry.header.origin, origin(&driver, "housing", 2));
+    let registry = Registry::found(&genesis()).unwrap();
+    let bytes = read(&driver, 1, &filed.origin, filed.index).unwrap();
+    let mut silent = shown.clone();
+    silent.opening = None;
+    assert!(matches!(
+        verify_confirmation(&silent, &bytes, &registry),
+        Err(ConfirmationError::NoOpening { .. })
+    ));
+    let mut other = shown.clone();
+    other.opening.as_mut().unwrap().proof.pop();
+    assert!(matches!(
+        verify_confirmation(&other, &bytes, &registry),
+        Err(ConfirmationError::NotFirst { .. })
+    ));
+}
+
+#[test]
+fn a_confirmation_that_was_tampered_with_shows_nothing() {
+    let mut driver = Driver::new();
+    let filed = file(&mut driver, "housing", "civil");
+    pass_a_minute(&mut driver);
+    let registry = Registry::found(&genesis()).unwrap();
+    let entry = read(&driver, 0, &filed.origin, filed.index).unwrap();
+    let [good] = &confirmations(&driver, 0, &filed.origin, filed.index)[..] else {
+        panic!("one node confirms");
+    };
+    let shows = |confirmation: &Confirmation, entry: &[u8]| {
+        let node = verify_confirmation(confirmation, entry, &registry)?;
+        Ok::<_, ConfirmationError>(node.clone())
+    };
+    assert_eq!(shows(good, &entry), Ok(NodeId::parse("n2").unwrap()));
+
+    let mut other = good.clone();
+    other.node = NodeId::parse("n1").unwrap();
+    assert!(matches!(
+        shows(&other, &entry),
+        Err(ConfirmationError::OwnNode { .. })
+    ));
+    let mut other = good.clone();
+    other.inclusion[0].0[7] ^= 1;
+    assert!(matches!(
+        shows(&other, &entry),
+        Err(ConfirmationError::NotCovered { .. })
+    ));
+    let mut other = good.clone();
+    other.proof.hashes[0].0[7] ^= 1;
+    assert!(matches!(
+        shows(&other, &entry),
+        Err(ConfirmationError::Recorded { .. })
+    ));
+    // Another head in what the node signed, another entry, an entry of the confirming node itself.
+    let mut other = good.clone();
+    let mut changed = Entry::parse(good.entry.as_bytes()).unwrap();
+    changed.header.heads[0].head.size += 1;
+    other.entry = String::from_utf8(changed.to_bytes()).unwrap();
+    assert!(matches!(
+        shows(&other, &entry),
+        Err(ConfirmationError::Recorded { .. })
+    ));
+    let before = read(&driver, 0, &filed.origin, filed.index - 1).unwrap();
+    assert!(matches!(
+        shows(good, &before),
+        Err(ConfirmationError::NotCovered { .. })
+    ));
+    let of_civil = read(&driver, 1, &origin(&driver, "civil", 1), 0).unwrap();
+    assert!(matches!(
+        shows(good, &of_civil),
+        Err(ConfirmationError::OwnNode { .. })
+    ));
 }

@@ -1,7 +1,7 @@
 //! Views of cases: projections of the core, as they are.
 
 use super::answer::view;
-use super::logs::degree_body;
+use super::degree::degree_body;
 use super::{Api, ApiError};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;

@@ -7,8 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use tally_ledger::replica::Recording;
-use tally_schemas::api::{Answer, DegreeBody, HeadsBody, LogBody, RecordedBody};
+use tally_schemas::api::{Answer, HeadsBody, LogBody};
 use tally_schemas::entry::Entry;
 use tally_schemas::id::{DepartmentId, EventId, Hash, Origin, parse_decimal};
 use tally_schemas::tile::ExportPath;
@@ -131,7 +130,7 @@ fn log_of(node: &Shared, text: &str) -> Result<Origin, ApiError> {
     }
 }
 
-fn event_id(text: &str) -> Result<EventId, ApiError> {
+pub(super) fn event_id(text: &str) -> Result<EventId, ApiError> {
     Ok(EventId(Hash::parse_hex(text)?))
 }
 
@@ -148,33 +147,8 @@ pub(super) async fn proof(State(api): State<Api>, Path(event): Path<String>) -> 
     .await
 }
 
-/// Puts into the form of the API how surely something is recorded.
-pub(super) fn degree_body(recording: &Recording) -> DegreeBody {
-    DegreeBody {
-        degree: recording.degree().as_str().to_owned(),
-        hosts: recording.hosts.iter().map(ToString::to_string).collect(),
-    }
-}
-
-/// `GET /v1/degrees/{event}`.
-pub(super) async fn degree(
-    State(api): State<Api>,
-    Path(event): Path<String>,
-) -> Result<Json<Answer<RecordedBody>>, ApiError> {
-    let id = event_id(&event)?;
-    view(&api, move |_, replica, _| {
-        let recorded = replica.proof(&id).ok_or_else(|| unproven(&id))?;
-        Ok(RecordedBody {
-            event: id.to_string(),
-            origin: recorded.origin.to_string(),
-            index: recorded.index,
-            degree: degree_body(&recorded.recording),
-        })
-    })
-    .await
-}
-
-fn unproven(id: &EventId) -> ApiError {
+/// Says that an event is not recorded here.
+pub(super) fn unproven(id: &EventId) -> ApiError {
     let what = format!("event {id} is not recorded under a checkpoint held here");
     ApiError::not_found("event", what)
 }

@@ -6,6 +6,7 @@
 mod answer;
 mod auth;
 mod cases;
+mod degree;
 mod drafts;
 mod error;
 mod federation;
@@ -100,7 +101,8 @@ pub fn router(api: Api) -> Router {
         .route(path::TILE, get(logs::tile))
         .route(path::PROOF, get(logs::proof))
         .route(path::EVENT, get(logs::event))
-        .route(path::DEGREE, get(logs::degree))
+        .route(path::DEGREE, get(degree::degree))
+        .route(path::CONFIRMATIONS, get(degree::confirmations))
         .route(path::PART, get(parts::part))
         .route(
             path::DRAFTS,

@@ -1,6 +1,6 @@
 //! Submissions: a signed note alone, or with detached parts and the draft it completes.
 
-use super::logs::degree_body;
+use super::degree::degree_body;
 use super::{Api, ApiError};
 use axum::Json;
 use axum::body::Bytes;

@@ -57,6 +57,8 @@ pub mod path {
     pub const PROOF: &str = "/v1/proofs/{event}";
     /// The note of an event as recorded.
     pub const EVENT: &str = "/v1/events/{event}";
+    /// What other nodes signed that shows that they hold an event: a file of confirmations.
+    pub const CONFIRMATIONS: &str = "/v1/confirmations/{event}";
     /// Where an event is recorded, and how surely.
     pub const DEGREE: &str = "/v1/degrees/{event}";
     /// A detached part (token).

@@ -7,6 +7,7 @@ use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{Entry, PayloadKind};
 use tally_schemas::epoch::Opening;
 use tally_schemas::event::{Event, personal};
+use tally_schemas::confirmation::Confirmations;
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
 use tally_schemas::genesis::Genesis;
@@ -104,6 +105,12 @@ pub const DECODERS: &[Target] = &[
         seeds: &["vectors/proof"],
         memory_beside: DECODER_MEMORY,
         run: proof,
+    },
+    Target {
+        name: "confirmations",
+        seeds: &["vectors/confirmation"],
+        memory_beside: DECODER_MEMORY,
+        run: confirmations,
     },
     Target {
         name: "fork",
@@ -292,6 +299,14 @@ fn proof(bytes: &[u8]) -> bool {
         return false;
     };
     assert_eq!(proof.to_string().as_bytes(), bytes);
+    true
+}
+
+fn confirmations(bytes: &[u8]) -> bool {
+    let Ok(file) = Confirmations::parse(bytes) else {
+        return false;
+    };
+    assert_eq!(file.to_bytes(), bytes);
     true
 }
 

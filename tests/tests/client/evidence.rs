@@ -11,6 +11,7 @@ fn a_proof_holds_away_from_every_node_and_not_for_another_entry() {
         .tally("civil-c-01", &format!("proof {event} --to proof"))
         .ok();
     assert!(told.contains("Signed by c-01, c-02"), "{told}");
+    assert!(told.contains("confirmed that they hold it: hall"), "{told}");
     // By its place in the log it is the same event.
     let place = trial.tally("civil-c-01", &format!("--json proof {event}")).json();
     let index = place["index"].as_u64().unwrap();
@@ -25,6 +26,34 @@ fn a_proof_holds_away_from_every_node_and_not_for_another_entry() {
         )
         .ok();
     assert!(away.contains(&event), "{away}");
+    assert!(
+        away.contains("other nodes had confirmed that they hold it: hall"),
+        "{away}"
+    );
+    let away = |language: &str| {
+        let command = format!("--node http://127.0.0.1:9 proof {event} --from proof");
+        trial.tally_in(language, "civil-c-01", &command)
+    };
+    let told = away("zh").ok();
+    assert!(told.contains("其他节点已确认持有：hall"), "{told}");
+    // What the other node signed is verified, and a folder that says nothing of it says so.
+    let confirmations = trial.desk().join(format!("proof/{event}.confirmations"));
+    let good = fs::read_to_string(&confirmations).unwrap();
+    fs::write(
+        &confirmations,
+        good.replacen("\"node\":\"hall\"", "\"node\":\"offices\"", 1),
+    )
+    .unwrap();
+    let told = away("en").failed(70);
+    assert!(told.contains("what it signs confirms nothing"), "{told}");
+    fs::remove_file(&confirmations).unwrap();
+    let told = away("en");
+    assert!(
+        told.err.contains("does not say which other nodes held it"),
+        "{}",
+        told.err
+    );
+    told.ok();
     let file = trial.desk().join(format!("proof/{event}.entry"));
     let entry = fs::read_to_string(&file).unwrap();
     fs::write(&file, entry.replacen("permit number", "permit member", 1)).unwrap();
