@@ -7,7 +7,7 @@ use crate::cases::fold::{CaseEntry, CaseFold, LogNo, Vector};
 use crate::cases::source::{Arrival, AsOf, Source};
 use crate::cases::state::{CaseState, EntryRef};
 use crate::cases::table::Guard;
-use crate::cases::table_of;
+use crate::cases::{RULESET, table_of};
 use crate::crypto::{SigningKey, VerifyingKey, event_id, sha256, sign_note};
 use crate::projection::Numbers;
 use std::collections::BTreeMap;
@@ -548,7 +548,7 @@ impl Play {
         let case = draft.case.unwrap_or(id);
         self.cases
             .entry(case)
-            .or_insert_with(|| CaseFold::new(case))
+            .or_insert_with(|| CaseFold::new(case, RULESET))
             .insert(entry.clone(), &self.registry);
         self.entries.push(entry);
         id

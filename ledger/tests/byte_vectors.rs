@@ -24,9 +24,9 @@ use tally_schemas::lock::{LOCK_FILE_BYTES, LOCK_SLOT_BYTES, LockFile, LockSlot};
 use tally_schemas::note::{KEY_TYPE_COSIGNATURE, KEY_TYPE_ED25519, Note, SignatureLine};
 use tally_schemas::proof::TlogProof;
 use tally_schemas::snapshot::{
-    ArrivalState, BriefState, CaseRow, ChunkRow, EdgeLevel, EntryState, LogState, PlaceState, Row,
-    RunningNumber, SnapshotHead, StandingState, TableRef, case_key, chunk_key, decode_block, decode_row,
-    encode_block, encode_row, event_key, open_key, settled_key,
+    ArrivalState, BriefState, CaseRow, ChunkRow, EdgeLevel, EntryState, LogState, NotUnderstoodCase,
+    PlaceState, Row, RunningNumber, SnapshotHead, StandingState, TableRef, case_key, chunk_key, decode_block,
+    decode_row, encode_block, encode_row, event_key, open_key, settled_key,
 };
 use tally_schemas::tile::{ExportPath, encode_bundle, encode_tile, parse_bundle, parse_tile};
 use tally_schemas::time::Timestamp;
@@ -556,6 +556,7 @@ fn snapshots() -> Made {
         received_ms: vec![("civil".to_owned(), 1_767_571_202_000)],
     };
     let head = SnapshotHead {
+        holds: 1,
         genesis: hash(9),
         governance: vec!["a governance note\n".to_owned()],
         logs: vec![LogState {
@@ -581,7 +582,11 @@ fn snapshots() -> Made {
         }],
         unreceived: vec![("housing".to_owned(), vec![hash(3)])],
         loose: Vec::new(),
-        not_understood: vec![hash(4)],
+        not_understood: vec![NotUnderstoodCase {
+            case: hash(4),
+            ruleset: Some(2),
+            kinds: vec!["request.invented".to_owned()],
+        }],
         running: vec![RunningNumber {
             department: "housing".to_owned(),
             kind: "request".to_owned(),

@@ -46,6 +46,13 @@ fn twins(folder: &str) -> Vec<Twin> {
     paths.into_iter().map(read_twin).collect()
 }
 
+/// The governance notes, in the order in which they follow each other.
+fn governance_twins() -> Vec<Twin> {
+    let mut twins = twins("governance");
+    twins.sort_by_key(|twin| twin.json.member("version").unwrap().as_int());
+    twins
+}
+
 fn read_twin(path: PathBuf) -> Twin {
     let text = std::fs::read_to_string(&path).unwrap();
     let facts = text
@@ -325,7 +332,7 @@ fn the_founders_hold_the_keys_that_sign() {
         );
     }
     let mut previous = event_id(&note.text).0;
-    for (place, twin) in twins("governance").iter().enumerate() {
+    for (place, twin) in governance_twins().iter().enumerate() {
         let bytes = std::fs::read(twin.path.with_extension("txt")).unwrap();
         let note = Note::parse(&bytes, NOTE_BYTES_MAX).unwrap();
         let governance = Governance::parse_text(&note.text).unwrap();
@@ -335,16 +342,13 @@ fn the_founders_hold_the_keys_that_sign() {
     }
 }
 
-/// What was made for the formats also founds: quorum, keys, profile and calendar, then both changes.
+/// What was made for the formats also founds: quorum, keys, profile and calendar, then every change.
 #[test]
-fn the_registry_takes_the_founding_and_both_changes() {
-    let read = |folder: &str, place: usize| {
-        let twin = &twins(folder)[place];
-        std::fs::read(twin.path.with_extension("txt")).unwrap()
-    };
-    let mut registry = Registry::found(&read("genesis", 0)).unwrap();
-    for (place, version) in [(0, 1), (1, 2)] {
-        let note = String::from_utf8(read("governance", place)).unwrap();
+fn the_registry_takes_the_founding_and_every_change() {
+    let read = |twin: &Twin| std::fs::read(twin.path.with_extension("txt")).unwrap();
+    let mut registry = Registry::found(&read(&twins("genesis")[0])).unwrap();
+    for (twin, version) in governance_twins().iter().zip(1..) {
+        let note = String::from_utf8(read(twin)).unwrap();
         assert_eq!(registry.extend(&note), Ok(version));
     }
     let civil = DepartmentId::parse("civil-affairs").unwrap();
@@ -353,4 +357,6 @@ fn the_registry_takes_the_founding_and_both_changes() {
     let housing = DepartmentId::parse("housing").unwrap();
     assert!(registry.has_role(&housing, Role::Audit, 1));
     assert!(!registry.has_role(&housing, Role::Audit, 2));
+    assert_eq!(registry.ruleset_at(2), 1);
+    assert_eq!(registry.ruleset_at(3), 2);
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tally_ledger::authority::Registry;
+use tally_ledger::cases::RULESET;
 use tally_node::api::{Api, Slot, serve};
 use tally_node::bus::embedded::EmbeddedNet;
 use tally_node::bus::nats::server::{ServerPlan, is_user_key, server_config};
@@ -17,7 +18,7 @@ use tally_node::bus::nats::{NatsBus, Switch, make_key};
 use tally_node::clock::Clock;
 use tally_node::config::{BusSettings, Settings};
 use tally_node::refill::{self, refill};
-use tally_node::runtime::{Node, StartError, check};
+use tally_node::runtime::{Node, StartError, check, ruleset_kept};
 use tally_node::store::{DataDir, KnownKeys, fsck};
 use tally_node::trial::single::Single;
 use tally_node::trial::{Levers, processes};
@@ -190,6 +191,12 @@ fn check_command(config: &Path) -> Outcome {
                 format!("\nIt reaches the others through {}.", nats.servers.join(", ")),
         }
     ))?;
+    let ruleset = ruleset_kept(&settings)?;
+    if ruleset > RULESET {
+        say(&format!(
+            "Warning: ruleset {ruleset} is in force, this software holds {RULESET}: cases opened under it are kept and passed on, not understood. Update the software of this node."
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,6 +17,9 @@ pub const GOVERNANCE_MAGIC: &str = "tally/governance/v1";
 /// The most changes in one note.
 pub const CHANGES_MAX: usize = 64;
 
+/// The least ruleset that can be adopted: a genesis has at least the first.
+pub const RULESET_ADOPTED_MIN: u32 = 2;
+
 /// A right that governance gives and takes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
@@ -151,6 +154,8 @@ pub enum Change {
         /// The holder's log and its head: entries at `size` and beyond no longer have the right.
         at: NamedHead,
     },
+    /// A newer ruleset is in force for cases that are opened from now on.
+    RulesetAdopted(u32),
 }
 
 /// A governance note's content.
@@ -255,6 +260,10 @@ fn change_json(change: &Change) -> Json {
             members.insert("root".to_owned(), Json::Text(at.head.root.to_hex()));
             "right.taken"
         }
+        Change::RulesetAdopted(ruleset) => {
+            members.insert("ruleset".to_owned(), Json::Int(i64::from(*ruleset)));
+            "ruleset.adopted"
+        }
     };
     members.insert("change".to_owned(), Json::Text(kind.to_owned()));
     Json::Object(members)
@@ -306,9 +315,20 @@ fn parse_change(json: &Json) -> Result<Change, FormatError> {
                 at: NamedHead { origin, head },
             })
         }
+        "ruleset.adopted" => {
+            exactly(2)?;
+            let ruleset = json
+                .member("ruleset")
+                .and_then(Json::as_int)
+                .and_then(|value| u32::try_from(value).ok())
+                .filter(|ruleset| *ruleset >= RULESET_ADOPTED_MIN);
+            let ruleset =
+                ruleset.ok_or_else(|| bad("ruleset", "expected a whole number from 2 to 4294967295"))?;
+            Ok(Change::RulesetAdopted(ruleset))
+        }
         _ => Err(bad(
             "change",
-            "expected department.admitted, right.given or right.taken",
+            "expected department.admitted, right.given, right.taken or ruleset.adopted",
         )),
     }
 }

@@ -8,7 +8,7 @@ use crate::event::EventKind;
 use crate::event::field::{Field, FieldType};
 use crate::event::kind::CaseKind;
 use crate::genesis::{DEPARTMENT_FIELDS, NODE_FIELDS, ROLE_CODES};
-use crate::governance::CHANGES_MAX;
+use crate::governance::{CHANGES_MAX, RULESET_ADOPTED_MIN};
 use crate::json::Json;
 use crate::limits::{
     AFTER_MAX, ATTACHMENTS_MAX, DEPARTMENTS_PER_EVENT_MAX, EPOCH_REASON_CHARS_MAX, EVENT_SIGNERS_MAX,
@@ -248,6 +248,13 @@ pub fn governance() -> Json {
             ("origin", pattern(ORIGIN)),
             ("size", integer(0, JSON_INTEGER_MAX)),
             ("root", common_ref("hash")),
+        ]),
+        all(vec![
+            ("change", constant("ruleset.adopted")),
+            (
+                "ruleset",
+                integer(i64::from(RULESET_ADOPTED_MIN), i64::from(u32::MAX)),
+            ),
         ]),
     ]);
     let members = vec![

@@ -18,6 +18,8 @@ pub const SNAPSHOT_VERSION: u8 = 1;
 /// The head of a snapshot: what it was derived from, and everything that does not grow with the number of cases.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
 pub struct SnapshotHead {
+    /// The newest ruleset that the software held which derived it.
+    pub holds: u32,
     /// The hash of the genesis text.
     pub genesis: Hash,
     /// The effective governance notes, verbatim, in order.
@@ -28,14 +30,25 @@ pub struct SnapshotHead {
     pub unreceived: Vec<(String, Vec<Hash>)>,
     /// Arrivals of addressed events that belong to no case.
     pub loose: Vec<ArrivalState>,
-    /// Cases with an event of a newer software, by id.
-    pub not_understood: Vec<Hash>,
+    /// Cases that only newer software understands, by id.
+    pub not_understood: Vec<NotUnderstoodCase>,
     /// How many opening entries were counted, by department, kind of case and year.
     pub running: Vec<RunningNumber>,
     /// Detached parts that the node has still to fetch: department and commitment.
     pub unfetched: Vec<(String, Hash)>,
     /// The tables, oldest first: of a key in several the newest counts.
     pub tables: Vec<TableRef>,
+}
+
+/// A case that only newer software understands.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct NotUnderstoodCase {
+    /// The case.
+    pub case: Hash,
+    /// Its ruleset, if that is not held.
+    pub ruleset: Option<u32>,
+    /// Kinds of its events that are not known, rising.
+    pub kinds: Vec<String>,
 }
 
 /// A log in a head.

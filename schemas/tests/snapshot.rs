@@ -82,30 +82,39 @@ fn head() -> impl Strategy<Value = SnapshotHead> {
             index_sum,
         },
     );
-    (
+    let beyond = (
         hash(),
+        prop::option::of(any::<u32>()),
+        prop::collection::vec("[a-z.]{1,9}", 0..2),
+    )
+        .prop_map(|(case, ruleset, kinds)| NotUnderstoodCase { case, ruleset, kinds });
+    (
+        (any::<u32>(), hash()),
         prop::collection::vec(".{0,40}", 0..3),
         prop::collection::vec(log(), 0..3),
         prop::collection::vec(("[a-z]{1,8}", prop::collection::vec(hash(), 0..3)), 0..3),
         prop::collection::vec(arrival(), 0..2),
-        prop::collection::vec(hash(), 0..3),
+        prop::collection::vec(beyond, 0..3),
         prop::collection::vec(running, 0..3),
         prop::collection::vec(table, 0..3),
     )
         .prop_map(
-            |(genesis, governance, logs, unreceived, loose, not_understood, running, tables)| SnapshotHead {
-                genesis,
-                governance,
-                logs,
-                unreceived,
-                loose,
-                unfetched: not_understood
-                    .iter()
-                    .map(|hash| ("civil".to_owned(), *hash))
-                    .collect(),
-                not_understood,
-                running,
-                tables,
+            |((holds, genesis), governance, logs, unreceived, loose, not_understood, running, tables)| {
+                SnapshotHead {
+                    holds,
+                    genesis,
+                    governance,
+                    logs,
+                    unreceived,
+                    loose,
+                    unfetched: not_understood
+                        .iter()
+                        .map(|beyond| ("civil".to_owned(), beyond.case))
+                        .collect(),
+                    not_understood,
+                    running,
+                    tables,
+                }
             },
         )
 }

@@ -217,6 +217,7 @@ pub(super) enum GovernanceSub {
     Admit(GovernanceAdmit),
     Give(GovernanceRight),
     Take(GovernanceRight),
+    Ruleset(GovernanceRuleset),
     Sign(GovernanceSign),
 }
 
@@ -234,6 +235,13 @@ pub(super) struct GovernanceRight {
     pub(super) right: String,
     #[arg(long, value_name = "DEPARTMENT")]
     pub(super) department: String,
+    #[arg(long, value_name = "FILE")]
+    pub(super) save: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GovernanceRuleset {
+    pub(super) ruleset: u32,
     #[arg(long, value_name = "FILE")]
     pub(super) save: PathBuf,
 }

@@ -47,6 +47,18 @@ pub(super) fn run(command: &GovernanceCommand, session: &Session, output: &mut O
                 output,
             )
         }
+        GovernanceSub::Ruleset(arguments) => {
+            let connection = session.connect()?;
+            let registry = connection.trust.registry();
+            let in_force = registry.ruleset_at(registry.newest().version);
+            if arguments.ruleset <= in_force {
+                return Err(Failure::refusal("error.ruleset-not-above")
+                    .with("got", arguments.ruleset)
+                    .with("inForce", in_force));
+            }
+            let change = Change::RulesetAdopted(arguments.ruleset);
+            propose(&connection, change, &arguments.save, session, output)
+        }
         GovernanceSub::Sign(arguments) => sign(arguments, session, output),
     }
 }
@@ -166,6 +178,7 @@ fn describe(change: &Change, output: &Output) -> String {
                 ("size", &at.head.size),
             ],
         ),
+        Change::RulesetAdopted(ruleset) => texts.fill("ui.change-ruleset", &[("ruleset", ruleset)]),
     }
 }
 

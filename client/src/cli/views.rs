@@ -412,6 +412,7 @@ const SUMMARY: &[Column] = &[
     ("column.case-kind", &["summary.kind"], Show::Section("case-kind")),
     ("column.title", &["summary.title"], Show::Plain),
     ("column.stage", &["summary.stage"], Show::Section("stage")),
+    ("column.verdict", &["summary.standing"], Show::Section("standing")),
     ("column.owner", &["summary.owner"], Show::Department),
     ("column.owes", &["summary.holders"], Show::Department),
     ("column.first-asked", &["firstAsked"], Show::Department),
@@ -456,6 +457,28 @@ pub(super) fn show(arguments: &CaseArguments, session: &Session, output: &mut Ou
     Ok(())
 }
 
+/// Says in words that a case is not understood by the node, and what helps.
+fn tell_not_understood(case: &Value, output: &mut Output) {
+    let why = member(case, &["notUnderstood"]);
+    if why.is_null() || output.json {
+        return;
+    }
+    let texts = output.texts;
+    let holds = plain(member(why, &["holds"]));
+    let text = match member(why, &["ruleset"]) {
+        Value::Null => {
+            let kinds = plain(member(why, &["kinds"]));
+            texts.fill("ui.not-understood-kinds", &[("kinds", &kinds)])
+        }
+        ruleset => texts.fill(
+            "ui.not-understood-ruleset",
+            &[("ruleset", &plain(ruleset)), ("holds", &holds)],
+        ),
+    };
+    output.line(&text);
+    output.hint(texts.say("remedy.newer-ruleset"));
+}
+
 fn show_case(case: &Value, output: &mut Output) {
     let texts = output.texts;
     let rows: Vec<Vec<String>> = SUMMARY
@@ -469,6 +492,10 @@ fn show_case(case: &Value, output: &mut Output) {
         .filter(|row| row.last().is_some_and(|text| !text.is_empty()))
         .collect();
     output.table(&[texts.say("column.field"), texts.say("column.value")], rows);
+    tell_not_understood(case, output);
+    if member(case, &["items"]).is_null() {
+        return;
+    }
     let items = rows_of(member(case, &["items"]), "items");
     // A case without items has one of number 0, which says no more than the summary.
     if items
@@ -534,6 +561,7 @@ pub(super) fn trail(arguments: &CaseArguments, session: &Session, output: &mut O
         .node
         .read(&api::fill(api::path::TRAIL, &[&arguments.case]))?;
     lay_out(&trail_rows(&answer.data), TRAIL, output);
+    tell_not_understood(&answer.data, output);
     finish(&answer, output);
     Ok(())
 }
@@ -599,6 +627,7 @@ const CASES: &[Column] = &[
     ("column.owner", &["owner"], Show::Department),
     ("column.owes", &["holders"], Show::Department),
     ("column.stage", &["stage"], Show::Section("stage")),
+    ("column.verdict", &["standing"], Show::Section("standing")),
     ("column.due", &["due"], Show::Plain),
     ("column.overdue", &["overdue"], Show::Flag),
 ];
@@ -762,6 +791,21 @@ mod tests {
             let (mut output, out, _) = output(language, false);
             show_case(&case, &mut output);
             insta::assert_snapshot!(format!("case_{}", language.tag()), out.text());
+        }
+    }
+
+    #[test]
+    fn a_case_that_is_not_understood_is_told_in_words_with_what_helps() {
+        let summary = json!({"case": "ab".repeat(32), "number": "taxes/req-2026-0001", "kind": "request",
+                             "standing": "not-understood", "owner": "taxes", "opened": "2026-04-27T01:00:00.000Z"});
+        let newer = json!({"summary": summary, "notUnderstood": {"ruleset": 2, "holds": 1, "kinds": []}});
+        let kinds = json!({"notUnderstood": {"holds": 1, "kinds": ["request.invented"]}});
+        for language in [Language::En, Language::Zh] {
+            let (mut output, out, side) = output(language, false);
+            show_case(&newer, &mut output);
+            tell_not_understood(&kinds, &mut output);
+            let told = format!("{}---\n{}", out.text(), side.text());
+            insta::assert_snapshot!(format!("not_understood_{}", language.tag()), told);
         }
     }
 

@@ -99,6 +99,14 @@ pub enum Void {
     /// A roster event that does not fit the roster.
     #[error("roster event does not fit: {0}")]
     Roster(String),
+    /// The case is under a ruleset that this software does not hold: not void, but not judged here.
+    #[error("the case is under ruleset {ruleset}, the software of this node holds {holds}")]
+    NewerRuleset {
+        /// The ruleset of the case.
+        ruleset: u32,
+        /// The newest that the software holds.
+        holds: u32,
+    },
     /// One of the others, as a snapshot kept it: code and reason.
     #[error("{1}")]
     Noted(&'static str, String),
@@ -131,6 +139,7 @@ impl Void {
             Self::NotRegistrar => "not-registrar",
             Self::NotOpening => "not-opening",
             Self::Roster(_) => "roster",
+            Self::NewerRuleset { .. } => "newer-ruleset",
             Self::Noted(code, _) => code,
         }
     }

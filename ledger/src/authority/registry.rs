@@ -137,6 +137,8 @@ pub struct Registry {
     administrators: BTreeMap<(DepartmentId, String), Vec<VerifyingKey>>,
     profiles: BTreeMap<String, Profile>,
     calendars: BTreeMap<String, Calendar>,
+    /// The rulesets adopted, by the version that adopted them.
+    rulesets: BTreeMap<u64, u32>,
 }
 
 impl Registry {
@@ -160,6 +162,7 @@ impl Registry {
             administrators: BTreeMap::new(),
             profiles: BTreeMap::new(),
             calendars: BTreeMap::new(),
+            rulesets: BTreeMap::new(),
             genesis,
         };
         for json in &registry.genesis.profiles {
@@ -299,6 +302,15 @@ impl Registry {
                         origin: at.origin,
                         size: at.head.size,
                     });
+                }
+                Change::RulesetAdopted(ruleset) => {
+                    let in_force = self.ruleset_at(version);
+                    if ruleset <= in_force {
+                        return Err(refused(format!(
+                            "ruleset {ruleset} is not above {in_force}, which is in force"
+                        )));
+                    }
+                    self.rulesets.insert(version, ruleset);
                 }
             }
         }
@@ -451,6 +463,12 @@ impl Registry {
                 hash: self.genesis_hash,
             },
         }
+    }
+
+    /// Returns the ruleset in force at a version: it decides by which tables a case is folded that is opened under it.
+    pub fn ruleset_at(&self, version: u64) -> u32 {
+        let adopted = self.rulesets.range(..=version).next_back();
+        adopted.map_or(self.genesis.ruleset, |(_, ruleset)| *ruleset)
     }
 
     /// Returns the hash of a version, if it is held.

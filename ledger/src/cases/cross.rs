@@ -32,7 +32,7 @@ pub fn irregular(state: &CaseState, fact: &Fact, asof: &AsOf<'_>) -> Vec<Mark> {
         K::MatterProposed | K::MatterInstructed => repeated(state, fact, asof, &mut marks),
         K::TaskIssued => {
             if let Some(parent) = fact.event.body.event("parent")
-                && !is_task(parent, asof)
+                && !may_be_task(parent, asof)
             {
                 marks.push(Mark::new("parent-unknown", Weight::Flag).with("parent", parent));
             }
@@ -41,7 +41,7 @@ pub fn irregular(state: &CaseState, fact: &Fact, asof: &AsOf<'_>) -> Vec<Mark> {
             let children = fact.event.body.list("children").iter();
             for child in children
                 .filter_map(event_id)
-                .filter(|child| !is_task(*child, asof))
+                .filter(|child| !may_be_task(*child, asof))
             {
                 marks.push(Mark::new("child-unknown", Weight::Flag).with("child", child));
             }
@@ -56,8 +56,8 @@ fn event_id(json: &Json) -> Option<EventId> {
     hash.ok().map(EventId)
 }
 
-fn is_task(id: EventId, asof: &AsOf<'_>) -> bool {
-    asof.case(&id).is_some_and(|case| case.kind == CaseKind::Task)
+fn may_be_task(id: EventId, asof: &AsOf<'_>) -> bool {
+    asof.source.is_not_understood(&id) || asof.case(&id).is_some_and(|case| case.kind == CaseKind::Task)
 }
 
 /// Checks a request against the entry and version that it names.
@@ -70,6 +70,9 @@ fn request(fact: &Fact, asof: &AsOf<'_>, marks: &mut Vec<Mark>) {
     let Some(profile) = asof.profile_of(&fact.by) else {
         return;
     };
+    if asof.source.is_not_understood(&entry_id) {
+        return;
+    }
     let mark = |code, weight| Mark::new(code, weight).with("entry", entry_id);
     let entry = asof
         .case(&entry_id)
@@ -171,7 +174,11 @@ fn mandate(opening: &Fact, object: Option<DepartmentId>, asof: &AsOf<'_>, marks:
         return;
     };
     let mark = |code| Mark::new(code, Weight::Defect).with("mandate", named);
-    let case = asof.source.case_with(&named).and_then(|case| asof.case(&case));
+    let case = asof.source.case_with(&named);
+    if case.is_some_and(|case| asof.source.is_not_understood(&case)) {
+        return;
+    }
+    let case = case.and_then(|case| asof.case(&case));
     let matter = case.filter(|case| case.kind == CaseKind::Matter);
     let found = matter.as_ref().and_then(|matter| {
         let fact = matter.fact(named)?;

@@ -144,9 +144,13 @@ pub enum Reversal {
 }
 
 /// A case: its entries, the verdict on each in its own past, and the state of all.
+///
+/// A case under a ruleset newer than those that are held has entries, but neither verdicts nor a state: nothing is guessed.
 #[derive(Debug, Clone)]
 pub struct CaseFold {
     id: CaseId,
+    holds: u32,
+    ruleset: Option<u32>,
     entries: Vec<(CaseEntry, Result<Allowed, Void>)>,
     state: Option<Arc<CaseState>>,
     folded_at: u64,
@@ -154,10 +158,12 @@ pub struct CaseFold {
 }
 
 impl CaseFold {
-    /// Makes an empty case.
-    pub fn new(id: CaseId) -> Self {
+    /// Makes an empty case, to be folded by software that holds rulesets up to a number.
+    pub fn new(id: CaseId, holds: u32) -> Self {
         Self {
             id,
+            holds,
+            ruleset: None,
             entries: Vec::new(),
             state: None,
             folded_at: 0,
@@ -168,6 +174,22 @@ impl CaseFold {
     /// Returns the case id.
     pub fn id(&self) -> CaseId {
         self.id
+    }
+
+    /// Returns the ruleset by which the case is folded: the one in force at the first copy of its opening event that its
+    /// signatures give authority.
+    pub fn ruleset(&self) -> Option<u32> {
+        self.ruleset
+    }
+
+    /// Returns why nothing of the case is judged here, if its ruleset is newer than those that are held.
+    pub fn newer_ruleset(&self) -> Option<Void> {
+        let holds = self.holds;
+        let newer = self.ruleset.filter(|ruleset| *ruleset > holds)?;
+        Some(Void::NewerRuleset {
+            ruleset: newer,
+            holds,
+        })
     }
 
     /// Returns the state of all entries under the newest registry, if the case was opened.
@@ -195,6 +217,17 @@ impl CaseFold {
     /// # Errors
     /// The reason that would make it void.
     pub fn judge_next(&self, kind: EventKind, event: &Event, place: Place<'_>) -> Result<Allowed, Void> {
+        let holds = self.holds;
+        let opened_under = place.registry.ruleset_at(place.version);
+        if event.case.is_none() && self.ruleset.is_none() && opened_under > holds {
+            return Err(Void::NewerRuleset {
+                ruleset: opened_under,
+                holds,
+            });
+        }
+        if let Some(newer) = self.newer_ruleset() {
+            return Err(newer);
+        }
         let known = |id: &EventId| self.entries.iter().any(|(entry, _)| entry.entry.event == *id);
         if let Some(missing) = event.after.iter().find(|id| !known(id)) {
             return Err(Void::After(missing.to_string()));
@@ -210,6 +243,18 @@ impl CaseFold {
     ///
     /// Every entry in its past must have been added before; the resolution of logs sees to that.
     pub fn insert(&mut self, entry: CaseEntry, registry: &Registry) {
+        // Copies of the opening stand in the logs of one department, which are resolved in the order of their positions.
+        if self.ruleset.is_none() && entry.entry.event == self.id && entry.signers.is_ok() {
+            self.ruleset = Some(registry.ruleset_at(entry.version));
+        }
+        if let Some(newer) = self.newer_ruleset() {
+            self.entries.push((entry, Err(newer.clone())));
+            for (_, verdict) in &mut self.entries {
+                *verdict = Err(newer.clone());
+            }
+            self.state = None;
+            return;
+        }
         let newest = registry.newest().version;
         let after_all = self.entries.iter().all(|(other, _)| other.precedes(&entry));
         let same_registry =

@@ -36,10 +36,12 @@ pub use table::{Stage, Table, Who};
 
 use tally_schemas::event::CaseKind;
 
-/// The number of the ruleset that this software holds.
+/// The number of the newest ruleset that this software holds, with every older one.
 pub const RULESET: u32 = 1;
 
 /// Returns the table of a case kind; rosters have none, they are folded in log order.
+///
+/// The same under every ruleset that is held: a ruleset that changes no table uses the older one.
 pub fn table_of(kind: CaseKind) -> Option<&'static Table> {
     match kind {
         CaseKind::Roster => None,

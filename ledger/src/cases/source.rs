@@ -56,7 +56,12 @@ pub trait Source {
     /// Returns the speakable number of a case.
     fn number(&self, case: &CaseState) -> Option<CaseNumber>;
 
-    /// Returns the calendars of all departments.
+    /// Says whether only newer software understands a case: nothing is concluded from it, nor from what of it is missing.
+    fn is_not_understood(&self, _case: &CaseId) -> bool {
+        false
+    }
+
+    /// Returns the calendars of all departments, laid in their layers.
     fn calendars(&self) -> Arc<Calendars> {
         Arc::new(Calendars::lay(self.registry()))
     }

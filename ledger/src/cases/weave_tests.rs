@@ -3,9 +3,9 @@
 
 use super::fold::{self, CaseEntry, CaseFold, Vector, role_order};
 use super::state::CaseState;
-use super::table_of;
 use super::table_tests::{STANDS, drafts, openings};
 use super::verdict::Allowed;
+use super::{RULESET, table_of};
 use crate::fixture::{Play, department};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ impl Run {
     /// Folds everything in the order that a ranking of logs gives, past before future.
     fn folded(&self, rank: impl Fn(&CaseEntry) -> usize) -> CaseFold {
         let mut waiting = self.entries.clone();
-        let mut fold = CaseFold::new(self.case);
+        let mut fold = CaseFold::new(self.case, RULESET);
         while !waiting.is_empty() {
             let free = |entry: &CaseEntry| !waiting.iter().any(|other| other.precedes(entry));
             let next = (0..waiting.len())

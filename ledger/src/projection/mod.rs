@@ -3,6 +3,7 @@
 //! A view holds codes, ids, dates and the values of fields, never a sentence: the client's text catalogue renders it.
 //! Nothing here is state (I7): every view can be computed anew at any time, on any node, with the same result.
 
+pub mod beyond;
 pub mod cases;
 pub mod catalogue;
 pub mod digest;

@@ -210,13 +210,18 @@ fn set_aside(line: &SetAside) -> Json {
 }
 
 impl TrailEntry {
-    /// Returns `effective`, `overtaken` or `void`.
+    /// Returns `effective`, `overtaken`, `void`, or `not-understood` where the ruleset of the case is not held.
     pub fn standing(&self) -> &'static str {
         match &self.fact {
+            None if self.is_beyond() => "not-understood",
             None => "void",
             Some(fact) if !fact.overtaken.is_empty() => "overtaken",
             Some(_) => "effective",
         }
+    }
+
+    fn is_beyond(&self) -> bool {
+        matches!(self.void, Some(Void::NewerRuleset { .. }))
     }
 
     /// Returns the form for programs.
@@ -260,6 +265,7 @@ impl TrailEntry {
                 "void",
                 self.void
                     .as_ref()
+                    .filter(|_| !self.is_beyond())
                     .map(|void| object([("code", text(void.code())), ("why", text(void))])),
             ),
             ("rightTaken", self.right_taken.and_then(count)),

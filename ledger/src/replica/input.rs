@@ -176,6 +176,13 @@ pub enum Alarm {
         /// Why.
         why: String,
     },
+    /// The ruleset in force is newer than those that the software holds.
+    NewerRuleset {
+        /// The one in force.
+        ruleset: u32,
+        /// The newest that the software holds.
+        holds: u32,
+    },
     /// Two roots of one log at one size, both signed by it.
     Fork {
         /// The log.

@@ -136,7 +136,8 @@ impl Replica {
         Ok(Self::of_world(World::found(genesis)?, hosted))
     }
 
-    /// As [`Self::found`]; what the replica lets go of after a snapshot is in the archive.
+    /// As [`Self::found`], for software that holds rulesets up to a number; what the replica lets go of after a snapshot is in
+    /// the archive.
     ///
     /// # Errors
     /// A genesis that founds nothing.
@@ -144,8 +145,12 @@ impl Replica {
         genesis: &[u8],
         hosted: BTreeSet<DepartmentId>,
         archive: Arc<dyn Archive>,
+        holds: u32,
     ) -> Result<Self, RegistryError> {
-        Ok(Self::of_world(World::found_with(genesis, archive)?, hosted))
+        Ok(Self::of_world(
+            World::found_with(genesis, archive, holds)?,
+            hosted,
+        ))
     }
 
     /// Makes the replica that a snapshot was taken of. The caller has found that its logs have the heads that the snapshot
@@ -158,8 +163,10 @@ impl Replica {
         hosted: BTreeSet<DepartmentId>,
         archive: Arc<dyn Archive>,
         head: &SnapshotHead,
+        holds: u32,
     ) -> Result<Self, RestoreError> {
-        Ok(Self::of_world(World::restore(genesis, archive, head)?, hosted))
+        let world = World::restore(genesis, archive, head, holds)?;
+        Ok(Self::of_world(world, hosted))
     }
 
     /// Returns what is to be kept of everything resolved here, since the last snapshot; none while something is not durable
@@ -449,7 +456,7 @@ impl Replica {
                     self.suspect(origin, true);
                     continue;
                 }
-                WorldAlarm::Reversed { .. } => {}
+                WorldAlarm::NewerRuleset { .. } | WorldAlarm::Reversed { .. } => {}
             }
             let alarm = match alarm {
                 WorldAlarm::ForkStated { .. } => continue,
@@ -464,6 +471,7 @@ impl Replica {
                     named,
                     size,
                 },
+                WorldAlarm::NewerRuleset { ruleset, holds } => Alarm::NewerRuleset { ruleset, holds },
                 WorldAlarm::Reversed { case, count } => Alarm::Reversed { case, count },
             };
             self.alarm(alarm);

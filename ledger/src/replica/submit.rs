@@ -259,12 +259,15 @@ impl Replica {
         let standing = self.world.resolved(number, index).map(|entry| entry.standing);
         match standing {
             Some(Standing::InCase(case)) => self.world.case(&case).is_some_and(|fold| {
-                fold.entries().iter().any(|(entry, verdict)| {
-                    entry.log == number
-                        && entry.entry.index == index
-                        && entry.entry.event == *id
-                        && verdict.is_ok()
-                })
+                // What was recorded by newer software is recorded, whatever it means.
+                let is_beyond = fold.newer_ruleset().is_some();
+                is_beyond
+                    || fold.entries().iter().any(|(entry, verdict)| {
+                        entry.log == number
+                            && entry.entry.index == index
+                            && entry.entry.event == *id
+                            && verdict.is_ok()
+                    })
             }),
             Some(Standing::Roster(_)) => true,
             _ => false,
@@ -408,13 +411,16 @@ impl Replica {
             Some(state) => refusal.instead(next_acts(state, registry, header.registry.version)),
             None => refusal,
         };
-        if self.world.is_not_understood(&case) {
+        let beyond = self.world.not_understood(&case);
+        if beyond.is_some_and(|beyond| beyond.ruleset.is_none()) {
             return Err(Refusal::refused(
                 "not-understood",
                 "the case holds events of a newer version of the software",
             ));
         }
-        let fold = held.clone().unwrap_or_else(|| Arc::new(CaseFold::new(case)));
+        let fold = held
+            .clone()
+            .unwrap_or_else(|| Arc::new(CaseFold::new(case, self.world.holds())));
         fold.judge_next(kind, event, place)
             .map_err(|void| possible(Refusal::from(void)))?;
         if event.source == Source::Own {
@@ -633,6 +639,18 @@ impl Replica {
         registry
             .extend(&payload)
             .map_err(|error| Refusal::refused("governance", error.to_string()))?;
+        // No way leads back from a ruleset: whoever puts it in force must hold it.
+        let (before, after) = (
+            self.world.ruleset(),
+            registry.ruleset_at(registry.newest().version),
+        );
+        let holds = self.world.holds();
+        if after > before && after > holds {
+            let what = format!(
+                "the note adopts ruleset {after}, the software of this node holds {holds}; ruleset {before} is in force"
+            );
+            return Err(Refusal::refused("newer-ruleset", what));
+        }
         // The registrar names everything it knows, so that no later taking reaches back below it.
         let others: Vec<LogNo> = self.advanced_logs(number, false);
         let heads = self.named_heads(&others);

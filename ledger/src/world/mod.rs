@@ -28,7 +28,7 @@ use crate::archive::{Archive, ArchiveError, NoArchive};
 use crate::authority::{Registry, RegistryError, Roster, Void};
 use crate::cases::fold::{CaseEntry, LogNo, Vector};
 use crate::cases::source::{Arrival, Calendars};
-use crate::cases::{Brief, CaseFold, EntryRef};
+use crate::cases::{Brief, CaseFold, EntryRef, RULESET};
 use crate::checkpoint::LogKey;
 use crate::crypto::leaf_hash;
 use crate::projection::digest::{self, BucketDigest, Buckets, CaseDigest};
@@ -63,6 +63,27 @@ pub enum Standing {
     Void(Void),
 }
 
+/// Why a case is not understood: what of it only newer software can read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NotUnderstood {
+    /// The ruleset of the case, if it is newer than those that are held.
+    pub ruleset: Option<u32>,
+    /// Kinds of its events that are not known, the first few by name.
+    pub kinds: BTreeSet<String>,
+}
+
+impl NotUnderstood {
+    fn note_kind(&mut self, kind: &str) {
+        self.kinds.insert(kind.to_owned());
+        if self.kinds.len() > UNKNOWN_KINDS_MAX {
+            self.kinds.pop_last();
+        }
+    }
+}
+
+/// How many unknown kinds of a case are named.
+const UNKNOWN_KINDS_MAX: usize = 8;
+
 /// Something that went wrong here without being state (I5): shown to the operator, never folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorldAlarm {
@@ -81,6 +102,13 @@ pub enum WorldAlarm {
     ForkStated {
         /// The log.
         origin: String,
+    },
+    /// The ruleset in force is newer than those that the software holds.
+    NewerRuleset {
+        /// The one in force.
+        ruleset: u32,
+        /// The newest that the software holds.
+        holds: u32,
     },
     /// An event that was effective in its own past is void or overtaken now.
     Reversed {
@@ -118,7 +146,9 @@ pub struct World {
     /// Arrivals of addressed events that belong to no case.
     loose: BTreeMap<EventId, Arrival>,
     unreceived: BTreeMap<DepartmentId, BTreeSet<EventId>>,
-    not_understood: BTreeSet<CaseId>,
+    not_understood: BTreeMap<CaseId, NotUnderstood>,
+    /// The newest ruleset that the software holds.
+    holds: u32,
     calendars: OnceLock<Arc<Calendars>>,
     alarms: Vec<WorldAlarm>,
     touched: BTreeSet<CaseId>,
@@ -130,14 +160,15 @@ impl World {
     /// # Errors
     /// A genesis that founds nothing.
     pub fn found(genesis: &[u8]) -> Result<Self, RegistryError> {
-        Self::found_with(genesis, Arc::new(NoArchive))
+        Self::found_with(genesis, Arc::new(NoArchive), RULESET)
     }
 
-    /// Founds a world from a genesis note; what it lets go of after a snapshot is in the archive.
+    /// Founds a world from a genesis note, for software that holds rulesets up to a number; what it lets go of after a snapshot
+    /// is in the archive.
     ///
     /// # Errors
     /// A genesis that founds nothing.
-    pub fn found_with(genesis: &[u8], archive: Arc<dyn Archive>) -> Result<Self, RegistryError> {
+    pub fn found_with(genesis: &[u8], archive: Arc<dyn Archive>, holds: u32) -> Result<Self, RegistryError> {
         let mut world = Self {
             registry: Registry::found(genesis)?,
             governance: Vec::new(),
@@ -154,13 +185,24 @@ impl World {
             running: Running::default(),
             loose: BTreeMap::new(),
             unreceived: BTreeMap::new(),
-            not_understood: BTreeSet::new(),
+            not_understood: BTreeMap::new(),
+            holds,
             calendars: OnceLock::new(),
             alarms: Vec::new(),
             touched: BTreeSet::new(),
         };
         world.open_logs();
+        world.note_ruleset();
         Ok(world)
+    }
+
+    /// Raises the alarm when the ruleset in force is newer than those that are held.
+    fn note_ruleset(&mut self) {
+        let (ruleset, holds) = (self.ruleset(), self.holds);
+        let alarm = WorldAlarm::NewerRuleset { ruleset, holds };
+        if ruleset > holds && !self.alarms.contains(&alarm) {
+            self.alarms.push(alarm);
+        }
     }
 
     /// Makes a log for every department that has none yet.
@@ -331,10 +373,11 @@ impl World {
         if !self.cases.contains_key(&id) {
             let found = self.cold(&id);
             self.kept.cases.take(&id);
-            let case = found.map_or_else(|| Case::new(id), Arc::unwrap_or_clone);
+            let case = found.map_or_else(|| Case::new(id, self.holds), Arc::unwrap_or_clone);
             self.cases.insert(id, case);
         }
-        self.cases.entry(id).or_insert_with(|| Case::new(id))
+        let holds = self.holds;
+        self.cases.entry(id).or_insert_with(|| Case::new(id, holds))
     }
 
     /// Returns the fold of a case, folding it again if it is not in memory.
@@ -343,7 +386,7 @@ impl World {
     }
 
     fn refold(&self, case: &Case) -> CaseFold {
-        let mut fold = CaseFold::new(case.id);
+        let mut fold = CaseFold::new(case.id, self.holds);
         for place in &case.places {
             let read = self.read_entry(place);
             let Some(entry) = self.kept.read(read) else { break };
@@ -439,9 +482,29 @@ impl World {
         places.unwrap_or_default()
     }
 
-    /// Says whether a case holds an event that this software does not understand.
+    /// Says whether a case is under a newer ruleset, or holds an event of a kind, that this software does not understand.
     pub fn is_not_understood(&self, id: &CaseId) -> bool {
-        self.not_understood.contains(id)
+        self.not_understood.contains_key(id)
+    }
+
+    /// Returns why a case is not understood, if it is not.
+    pub fn not_understood(&self, id: &CaseId) -> Option<&NotUnderstood> {
+        self.not_understood.get(id)
+    }
+
+    /// Returns the cases that are not understood, by id.
+    pub fn all_not_understood(&self) -> impl Iterator<Item = (&CaseId, &NotUnderstood)> {
+        self.not_understood.iter()
+    }
+
+    /// Returns the newest ruleset that the software holds.
+    pub fn holds(&self) -> u32 {
+        self.holds
+    }
+
+    /// Returns the ruleset in force for cases that are opened now.
+    pub fn ruleset(&self) -> u32 {
+        self.registry.ruleset_at(self.registry.newest().version)
     }
 
     /// Returns where an event stands: every resolved copy, those resolved lately last.
@@ -517,7 +580,7 @@ impl World {
     }
 
     /// Returns the speakable number of the opening entry of a case.
-    fn number_of(&self, case: &CaseId, kind: CaseKind, opening: &EntryRef) -> Option<CaseNumber> {
+    pub(crate) fn number_of(&self, case: &CaseId, kind: CaseKind, opening: &EntryRef) -> Option<CaseNumber> {
         let log = self.number_of_log(&opening.origin)?;
         let number = self.with_case(case, |case| {
             let mut places = case.places.iter();

@@ -487,6 +487,8 @@ impl World {
     ) -> Standing {
         let header = &waiting.header;
         match &waiting.payload {
+            // What a newer ruleset lets an event say cannot be read here.
+            Payload::Bad(_) if self.is_beyond(header) => Standing::NotUnderstood(None),
             Payload::Bad(why) => Standing::Void(Void::Form(why.clone())),
             Payload::Statement(statement) => {
                 if let Statement::Fork { origin, .. } = statement {
@@ -510,12 +512,11 @@ impl World {
                 };
                 match &event.kind {
                     // What nobody with authority signed must not keep a case from being understood.
-                    Kind::Unknown(_) => match signers {
+                    Kind::Unknown(kind) => match signers {
                         Err(void) => Standing::Void(void),
                         Ok(_) => {
-                            if let Some(case) = event.case {
-                                self.not_understood.insert(case);
-                            }
+                            let case = event.case.unwrap_or(*id);
+                            self.not_understood.entry(case).or_default().note_kind(kind);
                             Standing::NotUnderstood(event.case)
                         }
                     },
@@ -572,6 +573,13 @@ impl World {
         }
     }
 
+    /// Says whether an entry names a registry version under a ruleset newer than those that are held.
+    fn is_beyond(&self, header: &EntryHeader) -> bool {
+        let named = header.registry;
+        self.registry.hash_of(named.version) == Some(named.hash)
+            && self.registry.ruleset_at(named.version) > self.holds
+    }
+
     fn count_opening(
         &mut self,
         number: LogNo,
@@ -604,6 +612,9 @@ impl World {
         let before = fold.reversals(&self.registry).len();
         let next: &mut CaseFold = Arc::make_mut(&mut fold);
         next.insert(entry, &self.registry);
+        if let Some(Void::NewerRuleset { ruleset, .. }) = fold.newer_ruleset() {
+            self.not_understood.entry(id).or_default().ruleset = Some(ruleset);
+        }
         let count = fold.reversals(&self.registry).len();
         if count > before {
             self.alarms.push(WorldAlarm::Reversed { case: id, count });
@@ -668,8 +679,12 @@ impl World {
         ) {
             return Standing::Void(Void::Governance(why));
         }
+        let before = self.ruleset();
         match self.registry.extend(text) {
             Ok(version) => {
+                if self.ruleset() > before {
+                    self.note_ruleset();
+                }
                 self.governance.push(text.to_owned());
                 self.calendars.take();
                 for case in self.cases.values_mut() {

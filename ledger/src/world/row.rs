@@ -51,7 +51,7 @@ pub(super) struct Case {
 pub(super) type ColdCase = Case;
 
 impl Case {
-    pub(super) fn new(id: CaseId) -> Self {
+    pub(super) fn new(id: CaseId, holds: u32) -> Self {
         let case = Self {
             id,
             places: Vec::new(),
@@ -63,7 +63,7 @@ impl Case {
             is_dirty: true,
         };
         // A new case has nothing to fold again.
-        let _new = case.fold.set(Arc::new(CaseFold::new(id)));
+        let _new = case.fold.set(Arc::new(CaseFold::new(id, holds)));
         case
     }
 

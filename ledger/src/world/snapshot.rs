@@ -8,7 +8,7 @@ use super::kept::Kept;
 use super::log::{End, Log};
 use super::row::{Case, arrival_from, arrival_to, chunk_from, chunk_to, hashes};
 use super::tree::HeldTree;
-use super::{Payload, World, id_in};
+use super::{NotUnderstood, Payload, World, id_in};
 use crate::archive::{Archive, ArchiveError};
 use crate::authority::{GovernanceError, RegistryError};
 use crate::cases::Brief;
@@ -20,8 +20,8 @@ use tally_schemas::FormatError;
 use tally_schemas::event::CaseKind;
 use tally_schemas::id::{DepartmentId, EventId, Origin, TreeHead};
 use tally_schemas::snapshot::{
-    BriefState, CHUNK_ENTRIES, ChunkRow, LogState, Row, RunningNumber, SnapshotHead, case_key, chunk_key,
-    decode_row, encode_row, event_key, number_key, open_key, part_key, settled_key,
+    BriefState, CHUNK_ENTRIES, ChunkRow, LogState, NotUnderstoodCase, Row, RunningNumber, SnapshotHead,
+    case_key, chunk_key, decode_row, encode_row, event_key, number_key, open_key, part_key, settled_key,
 };
 use tally_schemas::time::Timestamp;
 
@@ -48,6 +48,14 @@ pub enum RestoreError {
         got: String,
         /// This one.
         expected: String,
+    },
+    /// It was derived by software that holds other rulesets.
+    #[error("the snapshot was derived with rulesets up to {got}, this software holds them up to {expected}")]
+    Rulesets {
+        /// In the snapshot.
+        got: u32,
+        /// What this software holds.
+        expected: u32,
     },
     /// A governance note in it has no effect.
     #[error("a governance note in the snapshot has no effect: {0}")]
@@ -118,7 +126,16 @@ impl World {
                 .iter()
                 .map(|(event, arrival)| arrival_to(event, arrival))
                 .collect(),
-            not_understood: hashes(&self.not_understood),
+            holds: self.holds,
+            not_understood: self
+                .not_understood
+                .iter()
+                .map(|(case, why)| NotUnderstoodCase {
+                    case: case.0,
+                    ruleset: why.ruleset,
+                    kinds: why.kinds.iter().cloned().collect(),
+                })
+                .collect(),
             running: self
                 .running
                 .counts()
@@ -230,8 +247,15 @@ impl World {
         genesis: &[u8],
         archive: Arc<dyn Archive>,
         head: &SnapshotHead,
+        holds: u32,
     ) -> Result<Self, RestoreError> {
-        let mut world = Self::found_with(genesis, archive)?;
+        let mut world = Self::found_with(genesis, archive, holds)?;
+        if head.holds != holds {
+            return Err(RestoreError::Rulesets {
+                got: head.holds,
+                expected: holds,
+            });
+        }
         let expected = world.registry.genesis_hash();
         if head.genesis != expected {
             return Err(RestoreError::Genesis {
@@ -243,6 +267,7 @@ impl World {
             world.registry.extend(note)?;
             world.governance.push(note.clone());
         }
+        world.note_ruleset();
         world.restore_logs(head)?;
         let shared = world.kept.clone();
         for (number, state) in (0..).zip(&head.logs) {
@@ -271,7 +296,14 @@ impl World {
             let (event, arrival) = arrival_from(arrival.clone())?;
             world.loose.insert(event, arrival);
         }
-        world.not_understood = head.not_understood.iter().map(|id| EventId(*id)).collect();
+        let beyond = head.not_understood.iter().map(|beyond| {
+            let why = NotUnderstood {
+                ruleset: beyond.ruleset,
+                kinds: beyond.kinds.iter().cloned().collect(),
+            };
+            (EventId(beyond.case), why)
+        });
+        world.not_understood = beyond.collect();
         for count in &head.running {
             let mut kinds = CaseKind::ALL.iter().copied();
             let kind = kinds.find(|kind| kind.as_str() == count.kind);

@@ -48,6 +48,10 @@ impl Source for World {
         self.number_of(&case.id, case.kind, &case.opening()?.entry)
     }
 
+    fn is_not_understood(&self, case: &CaseId) -> bool {
+        World::is_not_understood(self, case)
+    }
+
     fn calendars(&self) -> Arc<Calendars> {
         let laid = self
             .calendars

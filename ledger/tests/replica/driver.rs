@@ -1,6 +1,9 @@
 //! The departments, and the driver of their nodes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use tally_ledger::archive::NoArchive;
+use tally_ledger::cases::RULESET;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sign_note};
 use tally_ledger::projection::digest::Buckets;
@@ -35,6 +38,10 @@ const DEPARTMENTS: &[(&str, &str, &[Role])] = &[
 ];
 
 pub(crate) fn genesis() -> Vec<u8> {
+    genesis_under(1)
+}
+
+pub(crate) fn genesis_under(ruleset: u32) -> Vec<u8> {
     let record = |(id, level, roles): &(&str, &str, &[Role])| DepartmentRecord {
         id: department(id),
         name_en: (*id).to_owned(),
@@ -63,7 +70,7 @@ pub(crate) fn genesis() -> Vec<u8> {
         name: "test".to_owned(),
         trial: true,
         created: Timestamp::parse("2026-01-05T00:00:00.000Z").unwrap(),
-        ruleset: 1,
+        ruleset,
         registrar: department("bureau"),
         quorum: 2,
         nodes: vec![node("n1"), node("n2")],
@@ -98,6 +105,9 @@ pub(crate) struct Driver {
     pub(crate) is_parted: bool,
     /// Whether signatures are checked one by one, the last of them first.
     pub(crate) checks_backwards: bool,
+    genesis: Vec<u8>,
+    /// The newest ruleset that the software of each node holds.
+    pub(crate) holds: [u32; 2],
 }
 
 /// What the disk of a node holds: entries and newest checkpoint of each log, own logs that are never signed again, evidence.
@@ -153,6 +163,10 @@ fn hosted(at: usize) -> BTreeSet<DepartmentId> {
     ids.iter().map(|id| department(id)).collect()
 }
 
+fn founded(genesis: &[u8], at: usize, holds: u32) -> Replica {
+    Replica::found_with(genesis, hosted(at), Arc::new(NoArchive), holds).unwrap()
+}
+
 /// The name of the key that signs a log.
 pub(crate) fn log_key_name(origin: &Origin) -> String {
     match origin.epoch {
@@ -163,9 +177,12 @@ pub(crate) fn log_key_name(origin: &Origin) -> String {
 
 impl Driver {
     pub(crate) fn new() -> Self {
-        let replicas: Vec<Replica> = (0..2)
-            .map(|at| Replica::found(&genesis(), hosted(at)).unwrap())
-            .collect();
+        Self::founded(genesis(), [RULESET; 2])
+    }
+
+    /// Founds a federation whose two nodes run software that holds these rulesets.
+    pub(crate) fn founded(genesis: Vec<u8>, holds: [u32; 2]) -> Self {
+        let replicas: Vec<Replica> = (0..2).map(|at| founded(&genesis, at, holds[at])).collect();
         let mut driver = Self {
             federation: replicas[0].world().registry().federation().clone(),
             replicas,
@@ -179,6 +196,8 @@ impl Driver {
             disks: vec![Disk::default(), Disk::default()],
             is_parted: false,
             checks_backwards: false,
+            genesis,
+            holds,
         };
         for (id, ..) in DEPARTMENTS {
             driver.enrol(id);
@@ -258,7 +277,7 @@ impl Driver {
                             self.disks[at].rebuilds < 20,
                             "it derives everything anew without end"
                         );
-                        self.replicas[at] = Replica::found(&genesis(), hosted(at)).unwrap();
+                        self.replicas[at] = founded(&self.genesis, at, self.holds[at]);
                         // What was under way belonged to the replica before.
                         queue.retain(|(other, _)| *other != at);
                         let inputs = self.disks[at].inputs(&[], true);
@@ -299,7 +318,7 @@ impl Driver {
 
     /// Starts a node again from its disk.
     pub(crate) fn restart(&mut self, at: usize) {
-        self.replicas[at] = Replica::found(&genesis(), hosted(at)).unwrap();
+        self.replicas[at] = founded(&self.genesis, at, self.holds[at]);
         for input in self.disks[at].inputs(&[], true) {
             self.input(at, input);
         }

@@ -11,6 +11,7 @@ mod driver;
 mod epochs;
 mod forks;
 mod frames;
+mod rulesets;
 
 use driver::{APPLICATION, Driver, department, key};
 use std::collections::VecDeque;

@@ -53,7 +53,7 @@ pub(super) fn frame<T>(node: &Shared, replica: &Replica, now: Timestamp, data: T
             digest,
         },
         as_of: now.to_string(),
-        ruleset: registry.genesis().ruleset,
+        ruleset: world.ruleset(),
         registry: registry.newest().version,
         profiles: versions(profiles),
         calendars: versions(calendars),

@@ -15,8 +15,8 @@ use tally_ledger::cases::{CaseFold, CaseState, Stage};
 use tally_ledger::projection::cases::CaseFilter;
 use tally_ledger::projection::digest::Buckets;
 use tally_ledger::projection::{
-    cases as all_cases, catalogue, digest, due as dues, findings, inbox as inboxes, matters, requests, tasks,
-    trail as trails,
+    beyond, cases as all_cases, catalogue, digest, due as dues, findings, inbox as inboxes, matters,
+    requests, tasks, trail as trails,
 };
 use tally_ledger::replica::SignedPasts;
 use tally_ledger::world::World;
@@ -67,11 +67,13 @@ fn find(world: &World, text: &str) -> Result<Arc<CaseFold>, ApiError> {
 
 /// Finds the state of a case that was effectively opened.
 fn find_state(world: &World, text: &str) -> Result<Arc<CaseState>, ApiError> {
-    find(world, text)?.shared_state().ok_or_else(|| {
-        ApiError::not_found(
+    let fold = find(world, text)?;
+    fold.shared_state().ok_or_else(|| match fold.newer_ruleset() {
+        Some(newer) => ApiError::refused(newer.code(), newer.to_string()),
+        None => ApiError::not_found(
             "case",
             format!("case {text} has no effective opening; its trail says why"),
-        )
+        ),
     })
 }
 
@@ -99,7 +101,14 @@ pub(super) async fn cases(State(api): State<Api>, asked: Asked<CaseQuery>) -> Vi
     view(&api, move |_, replica, now| {
         let asof = AsOf::new(replica.world(), now);
         let lines = all_cases::all(&asof, &filter);
-        Ok(lines.iter().map(|line| value(&line.to_json())).collect())
+        let known = lines.iter().map(all_cases::CaseLine::to_json);
+        let beyond = beyond::all(replica.world()).filter(|case| {
+            let same_kind = filter.kind.is_none_or(|kind| case.kind == Some(kind));
+            let concerned = filter.department.is_none() || filter.department == case.owner;
+            filter.stage.is_none() && same_kind && concerned
+        });
+        let all = known.chain(beyond.map(|case| case.to_json()));
+        Ok(all.map(|line| value(&line)).collect())
     })
     .await
 }
@@ -108,8 +117,15 @@ pub(super) async fn cases(State(api): State<Api>, asked: Asked<CaseQuery>) -> Vi
 pub(super) async fn case(State(api): State<Api>, Path(text): Path<String>) -> View {
     view(&api, move |_, replica, now| {
         let world = replica.world();
+        let fold = find(world, &text)?;
+        let beyond = beyond::of(world, &fold.id());
+        if let Some(beyond) = beyond.as_ref().filter(|_| fold.state().is_none()) {
+            let view = Canonical::object([("summary", beyond.to_json())]);
+            return Ok(value(&beyond::mark(view, Some(beyond))));
+        }
         let state = find_state(world, &text)?;
-        Ok(value(&all_cases::of(&state, &AsOf::new(world, now)).to_json()))
+        let view = all_cases::of(&state, &AsOf::new(world, now)).to_json();
+        Ok(value(&beyond::mark(view, beyond.as_ref())))
     })
     .await
 }
@@ -119,7 +135,9 @@ pub(super) async fn trail(State(api): State<Api>, Path(text): Path<String>) -> V
     view(&api, move |_, replica, now| {
         let world = replica.world();
         let fold = find(world, &text)?;
-        let mut trail = value(&trails::of(&fold, &AsOf::new(world, now)).to_json());
+        let beyond = beyond::of(world, &fold.id());
+        let view = trails::of(&fold, &AsOf::new(world, now)).to_json();
+        let mut trail = value(&beyond::mark(view, beyond.as_ref()));
         let pasts = replica.signed_pasts();
         let entries = trail.get_mut("entries").and_then(Value::as_array_mut);
         for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {

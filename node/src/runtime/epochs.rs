@@ -6,6 +6,7 @@ use super::start;
 use crate::drafts::DraftsBox;
 use crate::store::{LocalRecord, LogFiles, OwnStore, StoreError, folder_name, records_of};
 use std::sync::{Arc, PoisonError};
+use tally_ledger::cases::RULESET;
 use tally_ledger::replica::{Batch, Refusal, Replica};
 use tally_schemas::epoch::{EPOCH_MAGIC, Opening};
 use tally_schemas::id::Origin;
@@ -152,7 +153,7 @@ impl Owner {
         }
         let hosted = shared.view(|replica| replica.hosted().clone());
         let archive = shared.archive.clone();
-        let fresh: Result<Replica, _> = Replica::found_with(&shared.genesis, hosted, archive);
+        let fresh: Result<Replica, _> = Replica::found_with(&shared.genesis, hosted, archive, RULESET);
         match fresh {
             Ok(fresh) => *shared.replica.write().unwrap_or_else(PoisonError::into_inner) = fresh,
             Err(error) => {

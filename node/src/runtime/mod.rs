@@ -19,5 +19,5 @@ pub use mailbox::{Named, Submission, SubmitResult, WAITING_MAX};
 pub(crate) use owner::{describe, refusal_body};
 pub(crate) use parts::CLOCK_SKEW_MS;
 pub use shared::{Change, Health, Shared};
-pub use start::{Node, StartError, check};
+pub use start::{Node, StartError, check, ruleset_kept};
 pub(crate) use submission::open_part;

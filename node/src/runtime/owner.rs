@@ -760,6 +760,9 @@ pub(super) fn alarm_text(alarm: &Alarm) -> String {
         } => {
             format!("entry {index} of {by} names {named} at size {size} with another root than is held here")
         }
+        Alarm::NewerRuleset { ruleset, holds } => format!(
+            "ruleset {ruleset} is in force, this software holds {holds}: cases opened from now on are kept and passed on, not understood; update the software of this node"
+        ),
         Alarm::Reversed { case, count } => format!("case {case} has {count} reversals now"),
         Alarm::OwnLogAhead { origin, held, shown } => {
             format!("a peer shows {shown} entries of the own log {origin}, {held} are held here")

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tally_ledger::authority::{Registry, RegistryError};
+use tally_ledger::cases::RULESET;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::replica::{Input, Replica};
 use tally_ledger::world::Log;
@@ -111,6 +112,22 @@ pub struct Node {
 /// The first thing that does not fit.
 pub fn check(settings: &Settings) -> Result<Genesis, StartError> {
     Ok(prepare(settings)?.registry.genesis().clone())
+}
+
+/// Returns the ruleset in force as the genesis and the newest snapshot show it, without opening any store.
+///
+/// # Errors
+/// What [`check`] finds, or the disk failed.
+pub fn ruleset_kept(settings: &Settings) -> Result<u32, StartError> {
+    let mut registry = prepare(settings)?.registry;
+    let kept = SnapshotFiles::governance_in(&settings.data)?;
+    // Notes that do not follow belong to a snapshot that the next start sets aside.
+    for note in kept {
+        if registry.extend(&note).is_err() {
+            break;
+        }
+    }
+    Ok(registry.ruleset_at(registry.newest().version))
 }
 
 fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
@@ -249,7 +266,7 @@ impl Node {
             Some(found) => found,
             None => {
                 let opened = open_stores(&data, &registry, &keyring, false)?;
-                let replica = Replica::found_with(&genesis, hosted, archive.clone())?;
+                let replica = Replica::found_with(&genesis, hosted, archive.clone(), RULESET)?;
                 (opened, replica)
             }
         };
@@ -480,7 +497,7 @@ fn from_snapshot(
         }
     }
     let hosted = keyring.logs.keys().cloned().collect();
-    let replica = Replica::restore(genesis, hosted, archive.clone(), head);
+    let replica = Replica::restore(genesis, hosted, archive.clone(), head, RULESET);
     Ok((opened, replica.map_err(|error| describe(&error))?))
 }
 

@@ -77,6 +77,17 @@ impl SnapshotFiles {
         }
     }
 
+    /// Returns the governance notes in the snapshot of a data folder; none without a readable one. Changes nothing.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn governance_in(data: &Path) -> Result<Vec<String>, StoreError> {
+        let path = data.join("snapshot").join("head");
+        let bytes = durable::read_capped(&path, SNAPSHOT_HEAD_BYTES_MAX as u64 + 32)?;
+        let head = bytes.and_then(|bytes| SnapshotHead::decode(&bytes, checksum).ok());
+        Ok(head.map(|head| head.governance).unwrap_or_default())
+    }
+
     /// Moves the snapshot out of the way, so that everything is derived from the logs; returns where it went.
     ///
     /// # Errors

@@ -116,6 +116,10 @@ pub const REMEDIES: &[(&str, &str)] = &[
     ("loopback", "run it on the machine of the node"),
     ("method", "see schemas/spec/api.md for the methods of each path"),
     (
+        "newer-ruleset",
+        "update the software of this node; until then the case is kept and passed on",
+    ),
+    (
         "no-case",
         "check the case: it must be known here before anybody acts in it",
     ),

@@ -493,6 +493,7 @@ pub(crate) fn governance() -> impl Strategy<Value = Governance> {
     let change = prop_oneof![
         department_record().prop_map(|record| Change::DepartmentAdmitted(Box::new(record))),
         right().prop_map(Change::RightGiven),
+        (2u32..).prop_map(Change::RulesetAdopted),
         (right(), origin(), 0u64..1 << 53, hash()).prop_map(|(right, origin, size, root)| {
             let origin = Origin {
                 department: right.department().clone(),

@@ -6,6 +6,7 @@ use super::ground::{LogId, log_id};
 use super::oracle::{Leaf, Meaning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use tally_ledger::archive::NoArchive;
 use tally_ledger::cases::{CaseFold, Reversal, table_of};
 use tally_ledger::crypto::{PublicKey, leaf_hash, sha256};
 use tally_ledger::proof::verify_recorded;
@@ -152,6 +153,10 @@ fn resolved_since(sim: &mut Sim, node: usize, world: &World) {
                     "vec of entry {index} of {origin} for {other:?} on node-{node}"
                 );
             }
+            let is_unread = matches!(seen.content, super::oracle::Content::Bad);
+            if is_unread && got == Ok("not-understood") {
+                sim.coverage.hit("forms of a newer ruleset not read");
+            }
             if sim.checker.waiting.remove(&(node, id.clone(), index)) {
                 sim.coverage.hit("unresolved, then resolved");
             }
@@ -214,6 +219,13 @@ fn check_case(sim: &mut Sim, node: usize, world: &World, case: CaseId) {
     parts.push(view.as_bytes());
     let digest = sha256(&parts);
     let key = (case, newest.hash, digest);
+    if world.is_not_understood(&case)
+        && world
+            .not_understood(&case)
+            .is_some_and(|why| why.ruleset.is_some())
+    {
+        sim.coverage.hit("cases under a newer ruleset looked at");
+    }
     let bytes = fold
         .state()
         .map(|state| state.to_json().to_canonical())
@@ -784,8 +796,10 @@ fn check_signed(sim: &Sim, origin: &Origin, roots: &BTreeMap<u64, Hash>) {
 /// Reads every log of a node anew, in another order.
 fn fresh(sim: &mut Sim, node: usize) -> Replica {
     let mut rng = sim.chaos.fork();
-    let mut replica =
-        Replica::found(&sim.cast.genesis, BTreeSet::new()).expect("the genesis founds a federation");
+    let archive = std::sync::Arc::new(NoArchive);
+    let holds = sim.nodes[node].holds;
+    let mut replica = Replica::found_with(&sim.cast.genesis, BTreeSet::new(), archive, holds)
+        .expect("the genesis founds a federation");
     let now = sim.clock(node);
     let lots = super::faults::restored(&sim.nodes[node], &BTreeMap::new(), &mut rng);
     let mut inputs: Vec<Input> = lots.into_iter().flatten().collect();

@@ -90,6 +90,14 @@ impl Coverage {
             "forks settled",
             "branches fetched again",
             "set aside and recorded again",
+            "rulesets adopted",
+            "alarms: newer ruleset",
+            "software upgraded",
+            "snapshots of older software set aside",
+            "cases under a newer ruleset looked at",
+            "forms of a newer ruleset not read",
+            "agreed with software that differs",
+            "cases not understood until the upgrade",
         ]
         .iter()
         .map(|name| (*name).to_owned())
@@ -160,6 +168,7 @@ const REFUSALS: &[&str] = &[
     "governance",
     "own-log-waits",
     "writes-stopped",
+    "newer-ruleset",
 ];
 
 /// Reasons for being void that a suite must meet.

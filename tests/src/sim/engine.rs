@@ -11,10 +11,12 @@ use super::node::Node;
 use super::oracle::Oracle;
 use super::repair::Repair;
 use super::rng::Rng;
+use super::rulesets::Rulesets;
 use super::run::Run;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
+use tally_ledger::cases::RULESET;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sha256};
 use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Refusal};
@@ -111,12 +113,14 @@ pub struct Acknowledged {
 }
 
 /// What somebody knows on whom it depends what counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct View {
     /// The logs of later epochs.
     pub known: BTreeSet<LogId>,
     /// Whether the second continuation of a fork is held.
     pub second: bool,
+    /// The newest ruleset that the software holds.
+    pub holds: u32,
 }
 
 /// How a run is made.
@@ -190,6 +194,8 @@ pub struct Sim {
     pub view: View,
     /// What is lost, and how departments go on.
     pub repair: Repair,
+    /// Who holds a newer ruleset, and when it is adopted.
+    pub rulesets: Rulesets,
     /// The checker.
     pub checker: Checker,
     /// What was met.
@@ -237,6 +243,7 @@ impl Sim {
         let network = Network::new(nodes, &mut chaos);
         rng.follow(options.tape.iter().step_by(2).copied());
         chaos.follow(options.tape.iter().skip(1).step_by(2).copied());
+        let rulesets = Rulesets::new(seed, options.acts);
         let mut sim = Self {
             seed,
             story: options.keep.then(Vec::new),
@@ -250,8 +257,13 @@ impl Sim {
             ground: Ground::new(cast.genesis_hash),
             oracle,
             views: BTreeMap::new(),
-            view: View::default(),
+            view: View {
+                known: BTreeSet::new(),
+                second: false,
+                holds: RULESET,
+            },
             repair: Repair::new(seed),
+            rulesets,
             checker: Checker::new(nodes),
             coverage: Coverage::default(),
             tickets: BTreeMap::new(),
@@ -273,6 +285,7 @@ impl Sim {
             verified: BTreeMap::new(),
             cast,
         };
+        super::rulesets::equip(&mut sim);
         for node in 0..nodes {
             sim.start(node);
         }
@@ -389,7 +402,8 @@ impl Sim {
         }
         let mut hostile = self.hostile.iter();
         let second = !self.is_settled(&known) && hostile.any(|hostile| hostile.second(self, node));
-        View { known, second }
+        let holds = state.holds;
+        View { known, second, holds }
     }
 
     /// Says whether these logs of later epochs settle which branch of the log that forked stands.
@@ -414,7 +428,8 @@ impl Sim {
                     true => BTreeSet::new(),
                     false => self.branches[usize::from(!view.second)].clone(),
                 };
-                self.oracle.knowing(&self.ground, view.known.clone(), other)
+                self.oracle
+                    .knowing(&self.ground, view.known.clone(), other, view.holds)
             }
         };
         let before = std::mem::replace(&mut self.oracle, oracle);
@@ -883,6 +898,11 @@ impl Sim {
                 assert!(!why.starts_with("statement"), "node-{node}: {why}");
             }
             Alarm::ForeignRoot { .. } => self.coverage.hit("foreign roots named"),
+            Alarm::NewerRuleset { ruleset, holds } => {
+                assert_eq!(*holds, self.nodes[node].holds, "what node-{node} holds");
+                assert!(ruleset > holds, "node-{node} holds {ruleset}");
+                self.coverage.hit("alarms: newer ruleset");
+            }
             Alarm::Reversed { .. } => self.coverage.hit("alarms: reversed"),
             Alarm::WritesStopped { .. } if self.nodes[node].disk_failed => {}
             _ if super::repair::explains(self, alarm) => {}

@@ -155,6 +155,7 @@ impl Sim {
             super::repair::lose(self, node);
             super::rogue::tamper(self, node);
             self.damage(node);
+            super::rulesets::maybe_upgrade(self, node);
         }
         self.bring_up(node);
     }

@@ -23,6 +23,7 @@ pub mod race;
 pub mod repair;
 pub mod rng;
 pub mod rogue;
+pub mod rulesets;
 pub mod run;
 mod snapshots;
 pub mod suite;

@@ -5,6 +5,7 @@ use super::ground::LogId;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use tally_ledger::archive::MemoryArchive;
+use tally_ledger::cases::RULESET;
 use tally_ledger::replica::{Batch, Input, Output, Replica};
 use tally_schemas::snapshot::SnapshotHead;
 
@@ -31,6 +32,8 @@ pub struct Node {
     pub archive: Arc<MemoryArchive>,
     /// The head of the newest snapshot on the disk.
     pub snapshot: Option<SnapshotHead>,
+    /// The newest ruleset that the software of the node holds.
+    pub holds: u32,
     /// Whether the disk failed: the node serves no more writes until it is started again.
     pub disk_failed: bool,
 }
@@ -49,6 +52,7 @@ impl Node {
             skew_ms: 0,
             archive: Arc::new(MemoryArchive::default()),
             snapshot: None,
+            holds: RULESET,
             disk_failed: false,
         }
     }

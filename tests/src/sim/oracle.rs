@@ -8,7 +8,7 @@ use super::ground::{Ends, Ground, LogId, Made, log_id};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tally_ledger::cases::table::{Effect, Guard, Rule, Table, Who};
-use tally_ledger::cases::{Stage, table_of};
+use tally_ledger::cases::{RULESET, Stage, table_of};
 use tally_ledger::crypto::{PublicKey, VerifyingKey, event_id, key_id, node_hash, sha256};
 use tally_schemas::entry::PayloadKind;
 use tally_schemas::epoch::Opening;
@@ -98,6 +98,8 @@ pub struct Book {
     departments: BTreeMap<DepartmentId, (u64, DepartmentRecord)>,
     given: BTreeMap<Right, Vec<u64>>,
     taken: BTreeMap<Right, Vec<(u64, LogId, u64)>>,
+    /// The ruleset in force.
+    ruleset: u32,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -188,6 +190,8 @@ pub struct Oracle {
     ends: Ends,
     /// Entries of the branch of a log that is not looked at here.
     other: BTreeSet<Leaf>,
+    /// The newest ruleset that the software of those who look holds.
+    holds: u32,
     federation: FederationId,
     registrar: DepartmentId,
     quorum: usize,
@@ -218,6 +222,7 @@ impl Oracle {
             departments: BTreeMap::new(),
             given: BTreeMap::new(),
             taken: BTreeMap::new(),
+            ruleset: genesis.ruleset,
         };
         for record in &genesis.departments {
             book.admit(record.clone(), 0);
@@ -233,6 +238,7 @@ impl Oracle {
             known: BTreeSet::new(),
             ends: Ends::default(),
             other: BTreeSet::new(),
+            holds: RULESET,
             federation,
             registrar: genesis.registrar.clone(),
             quorum: usize::from(genesis.quorum),
@@ -263,11 +269,18 @@ impl Oracle {
     }
 
     /// Makes the oracle of those who know certain openings and hold one branch of a log: everything is derived anew.
-    pub fn knowing(&self, ground: &Ground, known: BTreeSet<LogId>, other: BTreeSet<Leaf>) -> Self {
+    pub fn knowing(
+        &self,
+        ground: &Ground,
+        known: BTreeSet<LogId>,
+        other: BTreeSet<Leaf>,
+        holds: u32,
+    ) -> Self {
         let mut oracle = Self {
             ends: ground.ends(&known),
             known,
             other,
+            holds,
             federation: self.federation.clone(),
             registrar: self.registrar.clone(),
             quorum: self.quorum,
@@ -388,6 +401,7 @@ impl Oracle {
     fn stand(&mut self, seen: &mut Seen) -> Result<&'static str, Code> {
         let made = seen.made.clone();
         match &made.content {
+            Content::Bad if self.ruleset_of(seen) > Some(self.holds) => Ok("not-understood"),
             Content::Bad => Err("form"),
             Content::Opening { opening, note } => {
                 if seen.header.index > 0 || opening.origin != seen.header.origin {
@@ -655,6 +669,12 @@ impl Oracle {
                         .entry(right)
                         .or_default()
                         .push((version, log_id(&at.origin), at.head.size));
+                }
+                Change::RulesetAdopted(ruleset) => {
+                    if ruleset <= next.ruleset {
+                        return None;
+                    }
+                    next.ruleset = ruleset;
                 }
             }
         }
@@ -1062,8 +1082,31 @@ impl Oracle {
         state
     }
 
+    /// The ruleset in force under the registry version that an entry names, if there is that version.
+    fn ruleset_of(&self, seen: &Seen) -> Option<u32> {
+        let registry = seen.header.registry;
+        let book = self.books.get(&registry.hash)?;
+        (book.version == registry.version).then_some(book.ruleset)
+    }
+
+    /// The ruleset of a case: that of the first copy of its opening event whose signatures give it authority.
+    fn ruleset_of_case(&mut self, case: CaseId, set: &[Leaf]) -> Option<u32> {
+        let mut copies: Vec<Rc<Seen>> = set.iter().map(|leaf| self.entry(leaf).clone()).collect();
+        copies.retain(|x| event_id_of(x) == Some(case) && self.signers(x).is_ok());
+        let first = copies.into_iter().min_by_key(|x| (x.log().1, x.header.index))?;
+        self.ruleset_of(&first)
+    }
+
     /// What a set of entries of a case means under a registry.
     pub fn meaning(&mut self, case: CaseId, set: &[Leaf], registry: (u64, Hash)) -> Meaning {
+        if self.ruleset_of_case(case, set) > Some(self.holds) {
+            return Meaning {
+                state: None,
+                verdicts: set.iter().map(|leaf| (*leaf, Err("newer-ruleset"))).collect(),
+                voids: set.iter().map(|leaf| (*leaf, Some("newer-ruleset"))).collect(),
+                reversals: Vec::new(),
+            };
+        }
         let (version, hash) = registry;
         let state = self.fold(case, set, version, hash);
         let mut verdicts = BTreeMap::new();

@@ -52,6 +52,7 @@ impl Run {
         if turns && acts >= sim.options.acts / 2 {
             super::hostile::turn(sim);
         }
+        super::rulesets::proceed(sim);
         if super::repair::is_to_be_replaced(sim) {
             super::repair::replace_operator(sim);
         }
@@ -89,6 +90,11 @@ impl Run {
             // Statements about the last acts still go round for a minute or two.
             Some(when) if sim.now_ms - when > TALK_MS && super::checker::converged(sim) => return true,
             Some(_) => {}
+            None if super::checker::converged(sim) && super::rulesets::upgrade_all(sim) => {
+                // They agreed as far as their software lets them; once all have the newest, they must agree on everything.
+                self.stopped = Some(sim.now_ms);
+                return false;
+            }
             None if super::checker::converged(sim) => {
                 let steps = (since + CONVERGED_STEP_MS - 1) / CONVERGED_STEP_MS;
                 let seconds = steps * CONVERGED_STEP_MS / 1_000;

@@ -58,6 +58,15 @@ impl Sim {
             self.coverage.hit("snapshots set aside");
         }
         let kept = kept.filter(|head| fits(head, &state.disk));
+        let holds = state.holds;
+        let other = kept.as_ref().filter(|head| head.holds != holds);
+        if let Some(head) = other {
+            let archive = Arc::new(state.archive.of_same_rows());
+            let refused = Replica::restore(genesis, hosted.clone(), archive, head, holds);
+            assert!(refused.is_err(), "a snapshot of other software is used");
+            self.coverage.hit("snapshots of older software set aside");
+        }
+        let kept = kept.filter(|head| head.holds == holds);
         state.archive = Arc::new(match kept {
             Some(_) => state.archive.of_same_rows(),
             None => MemoryArchive::default(),
@@ -71,9 +80,10 @@ impl Sim {
                     let origin = Origin::parse(&log.origin).expect("it was made from one");
                     sizes.insert(origin, log.size);
                 }
-                Replica::restore(genesis, hosted, state.archive.clone(), head).expect("the disk is whole")
+                Replica::restore(genesis, hosted, state.archive.clone(), head, holds)
+                    .expect("the disk is whole")
             }
-            None => Replica::found_with(genesis, hosted, state.archive.clone())
+            None => Replica::found_with(genesis, hosted, state.archive.clone(), holds)
                 .expect("the genesis founds a federation"),
         };
         state.snapshot = kept;
