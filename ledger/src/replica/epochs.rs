@@ -15,7 +15,7 @@ use tally_schemas::entry::{EntryHeader, RegistryRef};
 use tally_schemas::epoch::Opening;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Origin};
-use tally_schemas::limits::CHECKPOINT_BYTES_MAX;
+use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, EPOCH_NOTE_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::time::Timestamp;
 
@@ -28,6 +28,18 @@ pub struct Contest {
     pub named: u64,
     /// How many it signed, as far as is known here.
     pub shown: u64,
+}
+
+/// How long to wait before peers are asked again whether they know of more than an administrator's opening lets count.
+const ASK_BEYOND_MS: i64 = 600_000;
+
+/// What is known of the entries that an administrator's opening leaves out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LeftOut {
+    /// How many entries the log before is shown to have signed; 0 while nothing beyond its end is shown.
+    shown: u64,
+    /// When peers were asked.
+    asked: Option<Timestamp>,
 }
 
 /// What stands in the way of an opening.
@@ -233,6 +245,81 @@ impl Replica {
     fn end_contests(&mut self, opened: &Origin) {
         self.contested
             .retain(|origin, _| origin.department != opened.department || origin.epoch > opened.epoch);
+    }
+
+    /// Raises an alarm when a log that ended is shown to have signed more than its administrator's opening lets count, which was taken
+    /// here while nothing of that was known. Nothing changes: a quorum may open a later epoch, and has not yet.
+    pub(super) fn notice_left_out(&mut self, number: LogNo, frame: &Frame) {
+        let stated = Note::parse(&frame.checkpoint, CHECKPOINT_BYTES_MAX)
+            .and_then(|note| Checkpoint::parse(&note.text))
+            .map_or(0, |stated| stated.head.size);
+        let end = self.world.log_at(number).and_then(|log| log.end);
+        let Some(named) = end.filter(|end| stated > *end) else {
+            return;
+        };
+        let Some(opened) = self.world.opened_after(&frame.origin) else {
+            return;
+        };
+        let is_told = self
+            .left_out
+            .get(&opened)
+            .is_some_and(|known| known.shown >= stated);
+        if is_told || self.is_settled(&opened) || self.check_checkpoint(number, frame).is_none() {
+            return;
+        }
+        self.left_out.entry(opened.clone()).or_default().shown = stated;
+        self.alarm(Alarm::EpochLeavesOut {
+            origin: opened.to_string(),
+            old: frame.origin.to_string(),
+            named,
+            shown: stated,
+        });
+    }
+
+    /// Asks now and then whether a log that an administrator ended goes on beyond its end: who contests the opening knows.
+    pub(super) fn ask_beyond_ends(&mut self, now: Timestamp) {
+        let ended: Vec<(Origin, u64)> = self
+            .world
+            .logs()
+            .filter_map(|log| Some((Origin::clone(&log.origin), log.end.filter(|end| *end > 0)?)))
+            .collect();
+        for (old, end) in ended {
+            let Some(opened) = self.world.opened_after(&old) else {
+                continue;
+            };
+            let known = self.left_out.get(&opened).copied().unwrap_or_default();
+            if known.shown == 0
+                && super::statements::passed(known.asked, now, ASK_BEYOND_MS)
+                && !self.is_settled(&opened)
+            {
+                self.left_out.entry(opened).or_default().asked = Some(now);
+                self.outputs.push(Output::Want {
+                    origin: old,
+                    start: end,
+                });
+            }
+        }
+    }
+
+    /// Says whether a quorum opened a log, or one after it.
+    fn is_settled(&self, origin: &Origin) -> bool {
+        let registry = self.world.registry();
+        let newest = self
+            .world
+            .log(&origin.department)
+            .map_or(0, |log| log.origin.epoch);
+        let mut later = (origin.epoch..=newest).map(|epoch| Origin {
+            epoch,
+            ..origin.clone()
+        });
+        later.any(|log| {
+            let held = self.known_log(&log).and_then(|number| self.world.log_at(number));
+            let opening = held.and_then(|log| log.opening.as_deref());
+            let note = opening.and_then(|text| Note::parse(text.as_bytes(), EPOCH_NOTE_BYTES_MAX).ok());
+            note.is_some_and(|note| {
+                registry.opened_by(&note, &log, registry.newest().version) == Ok(OpenedBy::Quorum)
+            })
+        })
     }
 
     fn rebuild_if_overtaken(&mut self) {

@@ -26,6 +26,7 @@ impl Replica {
                 .log_at(number)
                 .is_some_and(crate::world::Log::is_complete)
         {
+            self.notice_left_out(number, &frame);
             return;
         }
         let Some(checkpoint) = self.check_checkpoint(number, &frame) else {

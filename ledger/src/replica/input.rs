@@ -243,6 +243,18 @@ pub enum Alarm {
         /// How many it signed, as far as is known here.
         shown: u64,
     },
+    /// An epoch was opened by the administrator of a department after fewer entries than are shown now: what follows them is set aside
+    /// here, and only a quorum can let it count.
+    EpochLeavesOut {
+        /// The log that was opened, and is held.
+        origin: String,
+        /// The log before it.
+        old: String,
+        /// How many of its entries count.
+        named: u64,
+        /// How many it signed, as a peer shows.
+        shown: u64,
+    },
     /// The node serves no more writes.
     WritesStopped {
         /// Why.

@@ -115,6 +115,8 @@ pub struct Replica {
     sealed: BTreeMap<Origin, String>,
     /// Openings that are not held, since more of the log before is known here.
     contested: BTreeMap<Origin, epochs::Contest>,
+    /// By the log that an administrator opened, what is known of the entries that it leaves out.
+    left_out: BTreeMap<Origin, epochs::LeftOut>,
     /// Heads that a quorum named: logs up to there are taken, whatever else was known of them.
     endorsed: BTreeMap<Origin, TreeHead>,
     /// Logs of which everything that is held came after a quorum had named a head of theirs.
@@ -211,6 +213,7 @@ impl Replica {
             late: BTreeMap::new(),
             sealed: BTreeMap::new(),
             contested: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             endorsed: BTreeMap::new(),
             fetched_again: BTreeSet::new(),
             is_stale: false,

@@ -16,6 +16,7 @@ impl Replica {
         }
         self.settle();
         self.ask_about_forks(now);
+        self.ask_beyond_ends(now);
         self.ask_for_what_is_named();
         self.state_waiting();
         let hosted: Vec<DepartmentId> = self.hosted.iter().cloned().collect();

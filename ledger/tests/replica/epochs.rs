@@ -261,6 +261,16 @@ fn who_holds_more_of_the_old_log_does_not_hold_the_new_one_until_a_quorum_lets_i
     let (contested, contest) = driver.replicas[1].contested().next().unwrap();
     assert_eq!(*contested, second);
     assert!(contest.shown > contest.named);
+    // The node that opened it is told that there is more, once.
+    let (named, shown) = (contest.named, contest.shown);
+    let left_out = |driver: &Driver| -> Vec<(u64, u64)> {
+        let told = driver.alarms.iter().filter_map(|alarm| match alarm {
+            Alarm::EpochLeavesOut { named, shown, .. } => Some((*named, *shown)),
+            _ => None,
+        });
+        told.collect()
+    };
+    assert_eq!(left_out(&driver), [(named, shown)]);
     assert!(stage(&driver, 1, &lost).is_some());
     let alone = file(&mut driver);
     assert!(stage(&driver, 1, &alone).is_none());
@@ -284,6 +294,7 @@ fn who_holds_more_of_the_old_log_does_not_hold_the_new_one_until_a_quorum_lets_i
     let aside = driver.replicas[1].world().set_aside(&lost);
     assert_eq!(aside.len(), 1);
     assert_eq!((&aside[0].id, &aside[0].by), (&lost, &second));
+    assert_eq!(left_out(&driver), [(named, shown)], "it is settled");
     assert!(driver.replicas[1].contested().next().is_none());
     let before = account(&driver.replicas[0]);
     driver.restart(1);

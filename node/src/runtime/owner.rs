@@ -782,6 +782,15 @@ pub(super) fn alarm_text(alarm: &Alarm) -> String {
             "the administrator opened {origin} after {named} entries of {old}, which signed {shown} as this node can show: \
              it is not held here until a quorum of administrators opens a later epoch"
         ),
+        Alarm::EpochLeavesOut {
+            origin,
+            old,
+            named,
+            shown,
+        } => format!(
+            "the administrator opened {origin} after {named} entries of {old}, which signed {shown} as a peer shows now: the others are set \
+             aside; if they must count, a quorum of administrators opens a later epoch that names them"
+        ),
         Alarm::WritesStopped { why } => format!("the node serves no more writes: {why}"),
     }
 }

@@ -917,6 +917,7 @@ impl Sim {
             | Alarm::CheckpointDamaged { .. }
             | Alarm::LogSealed { .. }
             | Alarm::EpochContested { .. }
+            | Alarm::EpochLeavesOut { .. }
             | Alarm::Fork { .. }
             | Alarm::OwnLogAhead { .. }
             | Alarm::WritesStopped { .. } => {

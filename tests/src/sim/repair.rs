@@ -138,6 +138,7 @@ impl Repair {
 pub fn explains(sim: &mut Sim, alarm: &Alarm) -> bool {
     let (Alarm::LogSealed { origin, .. }
     | Alarm::OwnLogAhead { origin, .. }
+    | Alarm::EpochLeavesOut { origin, .. }
     | Alarm::EpochContested { origin, .. }) = alarm
     else {
         return false;
