@@ -83,6 +83,16 @@ pub enum DraftError {
     /// The department is not hosted here.
     #[error("{0} is not hosted here")]
     NotHosted(DepartmentId),
+    /// The newest log of the department must not be signed any more, and the box is in its store.
+    #[error(
+        "the log of {department} must not be signed in this epoch again: {why}; its administrator opens the next epoch"
+    )]
+    Sealed {
+        /// The department.
+        department: DepartmentId,
+        /// Why not.
+        why: String,
+    },
     /// The disk.
     #[error("the drafts box could not be written or read")]
     Store(#[from] StoreError),

@@ -130,6 +130,7 @@ impl From<DraftError> for ApiError {
             DraftError::Comment => Self::invalid("comment", error.to_string()),
             DraftError::Full => Self::refused("drafts-full", error.to_string()),
             DraftError::NotHosted(_) => Self::refused("not-hosted", error.to_string()),
+            DraftError::Sealed { .. } => Refusal::unavailable("log-sealed", error.to_string()).into(),
             DraftError::Store(source) => source.into(),
             DraftError::Random => Self::failed(error.to_string()),
         }

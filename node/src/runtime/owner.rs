@@ -509,7 +509,11 @@ impl Owner {
         let mut stores = locked(&shared.stores);
         let (Some(store), Some(drafts)) = (stores.own.get_mut(&department), self.boxes.get_mut(&department))
         else {
-            return Err(DraftError::NotHosted(department));
+            let sealed = shared.view(|replica| replica.sealed_newest(&department).map(str::to_owned));
+            return Err(match sealed {
+                Some(why) => DraftError::Sealed { department, why },
+                None => DraftError::NotHosted(department),
+            });
         };
         shared.view(|replica| {
             let around = Around {

@@ -103,6 +103,14 @@ fn a_lost_lock_ends_an_epoch_and_the_administrator_opens_the_next() {
         (503, Some("log-sealed")),
         "{body}"
     );
+    let token = federation.fresh_token("housing", "o1", 1);
+    let (status, body) = federation.get_as(1, "/v1/drafts/housing", Some(&token)).unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (503, Some("log-sealed")),
+        "{body}"
+    );
     // Others go on, also the other department of the same node.
     let granted = r#"{"from":"2026-02-01","items":[1,2],"mode":"api","to":"2026-12-31"}"#;
     federation.act(
