@@ -66,8 +66,8 @@ impl Switch {
 /// What the tasks of a connection share.
 struct Link {
     names: Names,
-    /// The logs that this node writes.
-    own: Vec<Origin>,
+    /// The logs that this node writes; one of a later epoch comes with its first frame.
+    own: Mutex<BTreeSet<Origin>>,
     hosted: BTreeSet<DepartmentId>,
     servers: Vec<String>,
     inbox: Inbox,
@@ -91,6 +91,10 @@ impl Link {
 
     fn set_client(&self, client: Option<Client>) {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    }
+
+    fn own(&self) -> BTreeSet<Origin> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn is_own(&self, subject: &str) -> bool {
@@ -197,7 +201,7 @@ impl NatsBus {
         let link = Arc::new(Link {
             names,
             hosted: own.iter().map(|origin| origin.department.clone()).collect(),
-            own,
+            own: Mutex::new(own.into_iter().collect()),
             servers: settings.servers.clone(),
             inbox,
             client: Mutex::new(None),
@@ -259,6 +263,12 @@ impl Drop for NatsBus {
 
 impl Bus for NatsBus {
     fn publish(&self, publication: Publication) {
+        if publication.has_entries {
+            let mut own = self.link.own.lock().unwrap_or_else(PoisonError::into_inner);
+            if !own.contains(&publication.origin) {
+                own.insert(publication.origin.clone());
+            }
+        }
         if self.outgoing.try_send(publication).is_err() {
             self.link.look.notify_one();
         }

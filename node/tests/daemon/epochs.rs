@@ -1,72 +1,10 @@
 //! A department whose signing lock is lost: its node does not sign, the others go on, and the next epoch takes up the cases.
 
-use crate::federation::{APPLICATION, Federation, department, key};
+use crate::federation::{APPLICATION, Federation};
 use crate::fork::copy;
 use serde_json::Value;
 use std::path::Path;
-use std::time::Duration;
-use tally_ledger::crypto::sign_note;
-use tally_schemas::epoch::Opening;
 use tally_schemas::event::EventKind;
-use tally_schemas::id::{Hash, NamedHead, Origin, TreeHead};
-use tally_schemas::note::Note;
-use tally_schemas::time::Timestamp;
-
-fn log_of(federation: &Federation, node: usize, epoch: u32) -> Option<Value> {
-    let origin = format!("{}/housing/{epoch}", federation.id);
-    let logs = federation.read(node, "/v1/logs")["data"]
-        .as_array()
-        .unwrap()
-        .clone();
-    logs.into_iter().find(|log| log["origin"] == origin.as_str())
-}
-
-/// Makes the opening of housing's log of an epoch, from the head that a node shows of an earlier one.
-pub(crate) fn opening(federation: &Federation, node: usize, old: u32, epoch: u32, by: &[&str]) -> Vec<u8> {
-    let shown = log_of(federation, node, old).unwrap();
-    assert_eq!(shown["size"], shown["checkpoint"], "{shown}");
-    let origin = Origin::parse(&format!("{}/housing/{old}", federation.id)).unwrap();
-    let opening = Opening {
-        federation: federation.id.clone(),
-        origin: Origin {
-            epoch,
-            ..origin.clone()
-        },
-        old: NamedHead {
-            origin,
-            head: TreeHead {
-                size: shown["size"].as_u64().unwrap(),
-                root: Hash::parse_base64(shown["root"].as_str().unwrap()).unwrap(),
-            },
-        },
-        log_key: *key("log housing").public_key().as_bytes(),
-        issued: Timestamp::parse(crate::federation::START).unwrap(),
-        reason: "the signing lock was lost".to_owned(),
-    };
-    let text = opening.to_text();
-    let lines = by.iter().map(|id| {
-        let name = format!("{}/{}/admin", federation.id, department(id));
-        sign_note(&text, &name, &key(&format!("admin {id}"))).unwrap()
-    });
-    Note {
-        lines: lines.collect(),
-        text,
-    }
-    .to_bytes()
-}
-
-/// Submits until the node takes it: it may have to fetch the rest, or to derive everything anew.
-pub(crate) fn open(federation: &Federation, note: &[u8]) -> Value {
-    for _ in 0..600 {
-        let (status, body) = federation.submit(1, note);
-        if status == 200 {
-            return body;
-        }
-        assert_eq!(status, 503, "{body}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("in vain waited for the opening to be recorded");
-}
 
 pub(crate) fn start_sealed(federation: &mut Federation) {
     federation.spawn();
@@ -123,8 +61,8 @@ fn a_lost_lock_ends_an_epoch_and_the_administrator_opens_the_next() {
     let post = r#"{"duties":["handle"],"nameEn":"desk","nameZh":"desk","post":"desk"}"#;
     federation.act("bureau", EventKind::RosterPostCreated, None, &[], post);
 
-    let note = opening(&federation, 1, 1, 2, &["housing"]);
-    let opened = open(&federation, &note);
+    let note = federation.opening(1, 1, 2, &["housing"]);
+    let opened = federation.open(&note);
     assert_eq!(
         (opened["origin"].as_str(), opened["index"].as_u64()),
         (Some(format!("{}/housing/2", federation.id).as_str()), Some(0))
@@ -156,8 +94,8 @@ fn a_lost_lock_ends_an_epoch_and_the_administrator_opens_the_next() {
     };
     assert!(seen(&federation).contains(&urged.to_string()));
     for node in 1..=3 {
-        assert_eq!(log_of(&federation, node, 2).unwrap()["stopped"], Value::Null);
-        assert!(log_of(&federation, node, 1).unwrap()["ends"].is_u64());
+        assert_eq!(federation.log_of(node, 2).unwrap()["stopped"], Value::Null);
+        assert!(federation.log_of(node, 1).unwrap()["ends"].is_u64());
     }
     // A restart forgets nothing of it, from a snapshot or from the logs.
     federation.terminate();
@@ -203,8 +141,8 @@ fn a_node_that_holds_more_of_the_old_log_contests_until_a_quorum_settles_it() {
     copy(&old, &federation.data(1));
     std::fs::remove_file(federation.data(1).join("lock/housing-1")).unwrap();
     federation.alone_until(1, 503, |federation| {
-        let note = opening(federation, 1, 1, 2, &["housing"]);
-        open(federation, &note);
+        let note = federation.opening(1, 1, 2, &["housing"]);
+        federation.open(&note);
         federation.file();
     });
 
@@ -217,7 +155,7 @@ fn a_node_that_holds_more_of_the_old_log_contests_until_a_quorum_settles_it() {
                 text.contains("quorum") && text.contains("housing/2")
             })
         });
-        assert_eq!(log_of(&federation, node, 2), None);
+        assert_eq!(federation.log_of(node, 2), None);
         let held = federation.get(node, &format!("/v1/proofs/{lost}")).unwrap().0;
         assert_eq!(
             held, 200,
@@ -226,11 +164,11 @@ fn a_node_that_holds_more_of_the_old_log_contests_until_a_quorum_settles_it() {
     }
     let alone = federation.file();
     // Three of four let what epoch 2 holds count.
-    let note = opening(&federation, 1, 2, 3, &["archive", "bureau", "civil"]);
-    open(&federation, &note);
+    let note = federation.opening(1, 2, 3, &["archive", "bureau", "civil"]);
+    federation.open(&note);
     federation.await_that("all nodes hold the third epoch", |federation| {
         (1..=3).all(|node| {
-            let log = log_of(federation, node, 3);
+            let log = federation.log_of(node, 3);
             log.is_some_and(|log| log["cursor"].as_u64() > Some(0))
         })
     });

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tally_ledger::crypto::{SigningKey, commitment, event_id, sha256, sign_note};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::{
     Attachment, Audience, Body, Commitment, Event, EventKind, Kind, Signer, SignerRole, Source,
 };
 use tally_schemas::genesis::{Administrator, DepartmentRecord, Genesis, NodeRecord, Role};
-use tally_schemas::id::{DepartmentId, EventId, FederationId, Hash, NodeId, OfficerId, PostId};
+use tally_schemas::id::{
+    DepartmentId, EventId, FederationId, Hash, NamedHead, NodeId, OfficerId, Origin, PostId, TreeHead,
+};
 use tally_schemas::json::Json;
 use tally_schemas::key_file::{KeyFile, Sealed};
 use tally_schemas::note::Note;
@@ -535,6 +538,60 @@ impl Federation {
     /// A token that holds at the start of the trial.
     pub(crate) fn fresh_token(&self, by: &str, officer: &str, node: usize) -> String {
         self.token(by, officer, node, START, "2026-01-05T01:10:00.000Z")
+    }
+
+    /// Returns what a node says of an epoch of housing's log.
+    pub(crate) fn log_of(&self, node: usize, epoch: u32) -> Option<Value> {
+        let origin = format!("{}/housing/{epoch}", self.id);
+        let logs = self.read(node, "/v1/logs")["data"].as_array().unwrap().clone();
+        logs.into_iter().find(|log| log["origin"] == origin.as_str())
+    }
+
+    /// Makes the opening of housing's log of an epoch, from the head that a node shows of an earlier one.
+    pub(crate) fn opening(&self, node: usize, old: u32, epoch: u32, by: &[&str]) -> Vec<u8> {
+        let shown = self.log_of(node, old).unwrap();
+        assert_eq!(shown["size"], shown["checkpoint"], "{shown}");
+        let origin = Origin::parse(&format!("{}/housing/{old}", self.id)).unwrap();
+        let opening = Opening {
+            federation: self.id.clone(),
+            origin: Origin {
+                epoch,
+                ..origin.clone()
+            },
+            old: NamedHead {
+                origin,
+                head: TreeHead {
+                    size: shown["size"].as_u64().unwrap(),
+                    root: Hash::parse_base64(shown["root"].as_str().unwrap()).unwrap(),
+                },
+            },
+            log_key: *key("log housing").public_key().as_bytes(),
+            issued: Timestamp::parse(START).unwrap(),
+            reason: "the signing lock was lost".to_owned(),
+        };
+        let text = opening.to_text();
+        let lines = by.iter().map(|id| {
+            let name = format!("{}/{}/admin", self.id, department(id));
+            sign_note(&text, &name, &key(&format!("admin {id}"))).unwrap()
+        });
+        Note {
+            lines: lines.collect(),
+            text,
+        }
+        .to_bytes()
+    }
+
+    /// Submits an opening until the node takes it: it may have to fetch the rest, or to derive everything anew.
+    pub(crate) fn open(&self, note: &[u8]) -> Value {
+        for _ in 0..600 {
+            let (status, body) = self.submit(1, note);
+            if status == 200 {
+                return body;
+            }
+            assert_eq!(status, 503, "{body}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("in vain waited for the opening to be recorded");
     }
 
     /// Waits until all nodes hold and resolve the same.

@@ -1,6 +1,6 @@
 //! The check of a stopped node's folder verifies every signature whose key the folder itself leads to.
 
-use crate::epochs::{open, opening, start_sealed};
+use crate::epochs::start_sealed;
 use crate::federation::{Federation, START, department, key};
 use std::sync::Arc;
 use tally_ledger::authority::Registry;
@@ -115,7 +115,7 @@ fn the_log_of_a_later_epoch_is_checked_with_the_key_that_its_opening_names() {
     federation.terminate();
     std::fs::remove_file(federation.data(1).join("lock/housing-1")).unwrap();
     start_sealed(&mut federation);
-    open(&federation, &opening(&federation, 1, 1, 2, &["housing"]));
+    federation.open(&federation.opening(1, 1, 2, &["housing"]));
     federation.file();
     federation.await_equal();
     federation.terminate();

@@ -229,26 +229,41 @@ fn under_load_nothing_acknowledged_is_lost_whatever_dies() {
     );
 }
 
-#[test]
-fn what_a_wiped_stream_lacks_is_sent_again_without_being_asked() {
-    let mut cluster = Cluster::running();
-    cluster.await_equal(&[1, 2, 3]);
+/// Wipes the stream, and waits until it has frames of so many logs again.
+fn wipe_and_await(cluster: &mut Cluster, logs: usize) {
     cluster.server.kill();
     std::fs::remove_dir_all(cluster.folder().join("nats")).unwrap();
     cluster.server.start();
     let stream = format!("tally-{}", cluster.federation.id);
     let started = Instant::now();
     in_tokio(async {
-        let client = client_of(&cluster, 1).await;
+        let client = client_of(cluster, 1).await;
         loop {
             let info = api(&client, format!("$JS.API.STREAM.INFO.{stream}"), &Value::Null).await;
-            if info["state"]["num_subjects"] == json!(4) {
+            if info["state"]["num_subjects"] == json!(logs) {
                 return;
             }
             assert!(started.elapsed() < Duration::from_secs(60), "{info}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
+}
+
+#[test]
+fn what_a_wiped_stream_lacks_is_sent_again_without_being_asked() {
+    let mut cluster = Cluster::running();
+    cluster.await_equal(&[1, 2, 3]);
+    wipe_and_await(&mut cluster, 4);
+
+    // Also the log of an epoch that was opened while the node runs.
+    cluster.kill(1);
+    std::fs::remove_file(cluster.federation.data(1).join("lock/housing-1")).unwrap();
+    cluster.spawn(1);
+    cluster.await_reason(1, "tally epoch open");
+    let opening = cluster.federation.opening(1, 1, 2, &["housing"]);
+    cluster.federation.open(&opening);
+    cluster.await_equal(&[1, 2, 3]);
+    wipe_and_await(&mut cluster, 5);
 }
 
 #[test]

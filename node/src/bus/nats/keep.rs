@@ -93,12 +93,12 @@ async fn look(
     link.troubles.clear(Topic::Stream);
     link.stream_is_right.send_replace(Some(true));
     let mut shorter = Vec::new();
-    for origin in &link.own {
+    for origin in link.own() {
         // The size is read first: what is sent meanwhile must not look like a loss.
-        let Some(size) = own_size(link, origin).await else {
+        let Some(size) = own_size(link, &origin).await else {
             continue;
         };
-        if end_in_stream(link, client, origin).await? < size {
+        if end_in_stream(link, client, &origin).await? < size {
             shorter.push((origin, size));
         }
     }
@@ -107,12 +107,12 @@ async fn look(
     }
     tokio::time::sleep(ON_THEIR_WAY).await;
     for (origin, size) in shorter {
-        let end = end_in_stream(link, client, origin).await?;
+        let end = end_in_stream(link, client, &origin).await?;
         let connection = *link.connections.borrow();
-        if end < size && resent.is_due(origin, connection, end) {
+        if end < size && resent.is_due(&origin, connection, end) {
             tracing::info!(%origin, stream = end, log = size, "the stream ends before the own log; the rest is sent again");
             let start = end.max(size.saturating_sub(ENTRIES_AGAIN_MAX));
-            send_again(link, again, origin, start, size).await;
+            send_again(link, again, &origin, start, size).await;
         }
     }
     Ok(())
