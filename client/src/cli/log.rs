@@ -162,15 +162,10 @@ pub(super) fn proof(arguments: &ProofArguments, session: &Session, output: &mut 
             };
             let entry = read("entry")?;
             let proof = read("tlog-proof")?;
-            let opening = match path("opening").exists() {
-                true => Some(read("opening")?),
-                false => None,
-            };
-            // One that was exported by earlier software is not there.
-            let confirmations = match path("confirmations").exists() {
-                true => Some(read("confirmations")?),
-                false => None,
-            };
+            // Only a log of a later epoch has an opening, and earlier software exported no confirmations.
+            let read_if_there = |name: &str| path(name).exists().then(|| read(name)).transpose();
+            let opening = read_if_there("opening")?;
+            let confirmations = read_if_there("confirmations")?;
             let trust = informed(session, &arguments.registrar)?;
             (event, entry, proof, opening, confirmations, trust, None)
         }

@@ -287,12 +287,13 @@ impl Replica {
             let Some(opened) = self.world.opened_after(&old) else {
                 continue;
             };
-            let known = self.left_out.get(&opened).copied().unwrap_or_default();
-            if known.shown == 0
-                && super::statements::passed(known.asked, now, ASK_BEYOND_MS)
-                && !self.is_settled(&opened)
-            {
-                self.left_out.entry(opened).or_default().asked = Some(now);
+            let known = self.left_out.entry(opened.clone()).or_default();
+            if known.shown > 0 || !super::statements::passed(known.asked, now, ASK_BEYOND_MS) {
+                continue;
+            }
+            // Noted first: whether a quorum settled it takes signatures to say.
+            known.asked = Some(now);
+            if !self.is_settled(&opened) {
                 self.outputs.push(Output::Want {
                     origin: old,
                     start: end,

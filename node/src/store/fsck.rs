@@ -223,7 +223,6 @@ impl Check<'_> {
         let folder = self.data.root().join("logs").join(name);
         self.report.counts.logs += 1;
         let mut entries = 0;
-        let mut frontier = Frontier::default();
         let (progress, known) = (&mut self.progress, &mut self.known);
         let checked = verify::check(&folder, None, &mut |index, entry| {
             if index % PROGRESS_STEP_ENTRIES == 0 {
@@ -233,7 +232,6 @@ impl Check<'_> {
                 });
             }
             known.read(name, index, entry);
-            frontier.append(leaf_hash(entry));
             entries += 1;
         })?;
         self.report.counts.entries += entries;
@@ -260,7 +258,7 @@ impl Check<'_> {
                 self.find(&folder.join(file), DamageKind::Stray, what, STRAY);
             }
         }
-        self.ahead(name, frontier, size)
+        self.ahead(name, checked.edge.frontier().clone(), size)
     }
 
     /// What waits beside the files of a log, and the checkpoint that covers it.
