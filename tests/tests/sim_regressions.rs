@@ -6,7 +6,7 @@ use tally_ledger::cases::{CaseState, Reversal};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, event_id, leaf_hash};
 use tally_ledger::merkle::Tree;
-use tally_ledger::replica::{Alarm, Input, Output, Replica};
+use tally_ledger::replica::{Alarm, Input, KeptRange, Output, Replica};
 use tally_ledger::world::{Standing, World};
 use tally_schemas::entry::{Entry, EntryHeader, RegistryRef};
 use tally_schemas::event::{EventKind, Kind, Signer, SignerRole, Source};
@@ -217,12 +217,13 @@ impl Bench {
             let head = self.head(log);
             let key = SigningKey::from_seed(&self.cast.member(&department(log)).log_seed);
             let checkpoint = sign_checkpoint(&head.origin, head.head, &key).to_bytes();
-            let restored = Input::Restored {
+            let restored = KeptRange {
                 origin: head.origin,
                 entries,
                 checkpoint,
+                covering: None,
             };
-            self.drive(&mut replica, vec![restored]);
+            self.drive(&mut replica, vec![Input::Restored(restored)]);
         }
         replica
     }
@@ -668,12 +669,13 @@ fn a_fork_is_stated_only_where_nothing_is_missing_below() {
     assert!(!outputs.iter().any(|output| stated(output) || failed(output)));
     // The registrar's log comes back, and the fork is stated.
     let gov = department("gov-office");
-    let registrar = Input::Restored {
+    let registrar = KeptRange {
         origin: bench.cast.origin(&gov),
         entries: bench.logs[&gov].clone(),
         checkpoint: Vec::new(),
+        covering: None,
     };
-    bench.drive(&mut replica, vec![registrar]);
+    bench.drive(&mut replica, vec![Input::Restored(registrar)]);
     let outputs = bench.drive(&mut replica, vec![Input::Tick]);
     assert!(outputs.iter().any(stated), "{outputs:?}");
 }

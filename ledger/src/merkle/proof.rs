@@ -2,6 +2,7 @@
 
 use crate::crypto::{empty_root, node_hash};
 use crate::merkle::{HashReader, ReadError, TREE_SIZE_MAX};
+use std::collections::BTreeMap;
 use tally_schemas::id::{Hash, TreeHead};
 
 /// Why a proof was not made or not accepted.
@@ -87,26 +88,62 @@ pub fn prove_consistency(reader: &impl HashReader, old: u64, new: u64) -> Result
     if old > new || new > TREE_SIZE_MAX {
         return Err(ProofError::Shrinks { old, new });
     }
-    if old == 0 || old == new {
-        return Ok(Vec::new());
+    let ranges = consistency_ranges(old, new).into_iter();
+    let hashes = ranges.map(|(low, high)| range_root(reader, low, high));
+    Ok(hashes.collect::<Result<_, _>>()?)
+}
+
+/// Makes the same proof where only the first `end` leaves are at hand, with a proof that was verified from there to `new`: for
+/// a log of which less is held than its checkpoint covers.
+///
+/// # Errors
+/// Sizes out of order, a proof of another length than the sizes ask for, or a hash that cannot be read.
+pub fn prove_consistency_beyond(
+    reader: &impl HashReader,
+    old: u64,
+    (end, new): (u64, u64),
+    beyond: &[Hash],
+) -> Result<Vec<Hash>, ProofError> {
+    if old > end || end > new || new > TREE_SIZE_MAX {
+        return Err(ProofError::Shrinks { old, new });
     }
-    let (mut low, mut high) = (0, new);
-    let mut hashes = Vec::new();
-    while old < high {
-        let middle = low + split(high - low);
-        if old <= middle {
-            hashes.push(range_root(reader, middle, high)?);
-            high = middle;
-        } else {
-            hashes.push(range_root(reader, low, middle)?);
-            low = middle;
-        }
+    let known = consistency_ranges(end, new);
+    if known.len() != beyond.len() {
+        return Err(ProofError::Length {
+            got: beyond.len(),
+            expected: known.len(),
+        });
     }
-    if low > 0 {
-        hashes.push(range_root(reader, low, high)?);
+    let known: BTreeMap<(u64, u64), Hash> = known.into_iter().zip(beyond.iter().copied()).collect();
+    let ranges = consistency_ranges(old, new).into_iter();
+    let hashes = ranges.map(|range| range_root_beyond(reader, range, end, &known));
+    Ok(hashes.collect::<Result<_, _>>()?)
+}
+
+/// As [`range_root`], with the roots of what lies beyond the leaves at hand.
+fn range_root_beyond(
+    reader: &impl HashReader,
+    (low, high): (u64, u64),
+    end: u64,
+    known: &BTreeMap<(u64, u64), Hash>,
+) -> Result<Hash, ReadError> {
+    if high <= end {
+        return range_root(reader, low, high);
     }
-    hashes.reverse();
-    Ok(hashes)
+    if let Some(hash) = known.get(&(low, high)) {
+        return Ok(*hash);
+    }
+    if high - low == 1 {
+        return Err(ReadError {
+            level: 0,
+            index: low,
+            why: format!("the proof from {end} leaves on does not give it"),
+        });
+    }
+    let middle = low + split(high - low);
+    let left = range_root_beyond(reader, (low, middle), end, known)?;
+    let right = range_root_beyond(reader, (middle, high), end, known)?;
+    Ok(node_hash(&left, &right))
 }
 
 /// Verifies that a leaf stands at an index under a tree head.
@@ -228,20 +265,31 @@ fn inclusion_length(index: u64, size: u64) -> usize {
 
 /// Counts the hashes of a consistency proof.
 fn consistency_length(old: u64, new: u64) -> usize {
+    consistency_ranges(old, new).len()
+}
+
+/// Returns the ranges of leaves whose roots a consistency proof consists of, in its order.
+fn consistency_ranges(old: u64, new: u64) -> Vec<(u64, u64)> {
     if old == 0 || old == new {
-        return 0;
+        return Vec::new();
     }
-    let (mut low, mut high, mut count) = (0, new, 0);
+    let (mut low, mut high) = (0, new);
+    let mut ranges = Vec::new();
     while old < high {
         let middle = low + split(high - low);
         if old <= middle {
+            ranges.push((middle, high));
             high = middle;
         } else {
+            ranges.push((low, middle));
             low = middle;
         }
-        count += 1;
     }
-    count + usize::from(low > 0)
+    if low > 0 {
+        ranges.push((low, high));
+    }
+    ranges.reverse();
+    ranges
 }
 
 /// Returns the largest power of two below `count`, which is at least 2.

@@ -135,6 +135,39 @@ fn every_proof_of_every_small_tree_is_that_of_the_rfc_and_verifies() {
 }
 
 #[test]
+fn a_proof_from_fewer_leaves_than_it_spans_is_the_one_made_from_all() {
+    let leaves = leaves(40);
+    let whole: Tree = leaves.iter().copied().collect();
+    for new in 0..=40_u64 {
+        for end in 0..=new {
+            let held: Tree = leaves
+                .iter()
+                .take(usize::try_from(end).unwrap())
+                .copied()
+                .collect();
+            let beyond = whole.consistency(end, new).unwrap();
+            for old in 0..=end {
+                assert_eq!(
+                    prove_consistency_beyond(&held, old, (end, new), &beyond),
+                    whole.consistency(old, new),
+                    "{old} of {end} of {new}"
+                );
+            }
+        }
+    }
+    let held: Tree = leaves.iter().take(6).copied().collect();
+    let beyond = whole.consistency(6, 11).unwrap();
+    assert_matches!(
+        prove_consistency_beyond(&held, 7, (6, 11), &beyond),
+        Err(ProofError::Shrinks { .. })
+    );
+    assert_matches!(
+        prove_consistency_beyond(&held, 4, (6, 11), &beyond[1..]),
+        Err(ProofError::Length { .. })
+    );
+}
+
+#[test]
 fn refuses_a_leaf_at_another_index_or_size() {
     let leaves = leaves(21);
     let tree: Tree = leaves.iter().copied().collect();

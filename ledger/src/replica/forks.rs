@@ -19,12 +19,25 @@ const ASK_AGAIN_MS: i64 = 5_000;
 /// A signed head that covers all that is held of a log, though entries below it are still missing.
 #[derive(Debug, Clone)]
 pub(super) struct Covering {
-    /// The end of what a frame brought.
+    /// The end of what was held when it came.
     pub(super) end: TreeHead,
     /// From there to the checkpoint.
     pub(super) proof: Vec<Hash>,
     /// What the log signed.
     pub(super) checkpoint: VerifiedCheckpoint,
+}
+
+impl Covering {
+    /// Returns it as a frame without entries.
+    pub(super) fn to_frame(&self, origin: &Origin) -> Frame {
+        Frame {
+            origin: origin.clone(),
+            start: self.end.size,
+            entries: Vec::new(),
+            consistency: self.proof.clone(),
+            checkpoint: self.checkpoint.to_bytes(),
+        }
+    }
 }
 
 /// A log of which something was shown that does not fit what is held.

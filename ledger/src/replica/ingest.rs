@@ -1,14 +1,14 @@
 //! Frames of other logs, and the own disk at start: from bytes to held entries.
 
 use super::forks::Covering;
-use super::{Alarm, Batch, FRAMES_AHEAD_MAX, Output, Replica};
+use super::{Alarm, Batch, FRAMES_AHEAD_MAX, KeptRange, Output, Replica};
 use crate::cases::fold::LogNo;
 use crate::checkpoint::{OtherLines, VerifiedCheckpoint, verify_checkpoint};
 use crate::crypto::leaf_hash;
-use crate::merkle::verify_consistency;
+use crate::merkle::{prove_consistency_beyond, verify_consistency};
 use std::sync::Arc;
 use tally_schemas::frame::Frame;
-use tally_schemas::id::Origin;
+use tally_schemas::id::{Origin, TreeHead};
 
 impl Replica {
     /// Takes a frame: checks the checkpoint's signature, the place, the chain and the consistency, then holds it.
@@ -159,19 +159,44 @@ impl Replica {
             }
         }
         self.ask(needs);
+        self.cover(number, frame, end, &checkpoint);
         if end.size < head.size {
-            let covering = Covering {
-                end,
-                proof: frame.consistency.clone(),
-                checkpoint: checkpoint.clone(),
-            };
-            self.covering.insert(number, covering);
             self.outputs.push(Output::Want {
                 origin,
                 start: end.size,
             });
         }
         self.persist_replica(number, held, entries, checkpoint);
+    }
+
+    /// Remembers how what is held lies under a checkpoint that covers more, so that it can be shown to others: no checkpoint of
+    /// exactly that may ever come, where an entry further on cannot stand.
+    fn cover(&mut self, number: LogNo, frame: &Frame, end: TreeHead, checkpoint: &VerifiedCheckpoint) {
+        let Some(log) = self.world.log_at(number) else {
+            return;
+        };
+        let (held, signed) = (log.tree.head(), checkpoint.head());
+        if held.size == 0 || held.size >= signed.size {
+            return;
+        }
+        let proof = if held.size == end.size {
+            Ok(frame.consistency.clone())
+        } else {
+            let mut tree = log.tree.clone();
+            let skip = usize::try_from(held.size.saturating_sub(frame.start)).unwrap_or(usize::MAX);
+            for entry in frame.entries.iter().skip(skip) {
+                tree.append(leaf_hash(entry));
+            }
+            prove_consistency_beyond(&tree, held.size, (end.size, signed.size), &frame.consistency)
+        };
+        if let Ok(proof) = proof {
+            let covering = Covering {
+                end: held,
+                proof,
+                checkpoint: checkpoint.clone(),
+            };
+            self.covering.insert(number, covering);
+        }
     }
 
     fn persist_replica(
@@ -196,6 +221,10 @@ impl Replica {
             self.covering.remove(&number);
             self.checkpoints.insert(number, checkpoint);
         }
+        let covering = self.covering.get(&number);
+        let covering = covering
+            .filter(|covering| covering.end == head)
+            .map(|covering| covering.to_frame(&origin));
         self.outputs.push(Output::Persist(Batch {
             token,
             origin,
@@ -204,6 +233,7 @@ impl Replica {
             entries,
             head,
             checkpoint: bytes,
+            covering,
         }));
     }
 
@@ -229,21 +259,20 @@ impl Replica {
     }
 
     /// Takes entries that the own disk kept; their signatures are checked like any others.
-    pub(super) fn read_back(&mut self, origin: &Origin, entries: &[Vec<u8>], checkpoint: &[u8]) {
+    pub(super) fn read_back(&mut self, kept: KeptRange) {
+        let origin = &kept.origin;
         let Some(number) = self.known_log(origin) else {
-            if entries.is_empty() {
+            if kept.entries.is_empty() {
                 return;
             }
             // A log of a department that was admitted later: its turn comes when the registrar's log is resolved.
-            self.late
-                .entry(origin.clone())
-                .or_default()
-                .push((entries.to_vec(), checkpoint.to_vec()));
+            self.late.entry(origin.clone()).or_default().push(kept);
             self.settle();
             return;
         };
+        let checkpoint = kept.checkpoint.as_slice();
         let mut needs = Vec::new();
-        for entry in entries {
+        for entry in &kept.entries {
             match self.world.hold(number, entry) {
                 Ok(more) => needs.extend(more),
                 Err(error) => {
@@ -289,7 +318,32 @@ impl Replica {
                 None => {}
             }
         }
+        if let Some(covering) = &kept.covering {
+            self.read_covering(number, covering);
+        }
         self.settle();
+    }
+
+    /// Takes what the disk kept beside entries that no checkpoint of exactly their size covers; what does not fit any more is not
+    /// needed: peers show it again.
+    fn read_covering(&mut self, number: LogNo, frame: &Frame) {
+        let Some(checkpoint) = self.check_checkpoint(number, frame) else {
+            return;
+        };
+        let held = self.world.log_at(number).map(|log| log.tree.head());
+        let Some(end) = held.filter(|held| held.size > 0 && held.size == frame.start) else {
+            return;
+        };
+        if end.size < checkpoint.head().size
+            && verify_consistency(&end, &checkpoint.head(), &frame.consistency).is_ok()
+        {
+            let covering = Covering {
+                end,
+                proof: frame.consistency.clone(),
+                checkpoint,
+            };
+            self.covering.insert(number, covering);
+        }
     }
 
     /// Takes what the disk kept of logs whose department was not yet admitted when it was read.
@@ -302,8 +356,8 @@ impl Replica {
             .cloned()
             .collect();
         for origin in known {
-            for (entries, checkpoint) in self.late.remove(&origin).unwrap_or_default() {
-                self.read_back(&origin, &entries, &checkpoint);
+            for kept in self.late.remove(&origin).unwrap_or_default() {
+                self.read_back(kept);
             }
         }
     }

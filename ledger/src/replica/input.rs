@@ -40,14 +40,7 @@ pub enum Input {
     /// Entries of a log arrived from the bus or a peer; nothing of them is believed yet.
     Frame(Frame),
     /// Entries of a log were read back from the own disk at start.
-    Restored {
-        /// The log.
-        origin: Origin,
-        /// The entries, from where the replica stands.
-        entries: Vec<Vec<u8>>,
-        /// The newest checkpoint kept with them; empty when there is none.
-        checkpoint: Vec<u8>,
-    },
+    Restored(KeptRange),
     /// An entry 0 that opens an epoch, as the own disk kept it: handed in before anything of the logs is read back, so that nothing
     /// beyond the end of a log is resolved on the way.
     Opening(Vec<u8>),
@@ -125,6 +118,19 @@ pub struct CheckResult {
     pub verified: bool,
 }
 
+/// Entries of a log that the own disk kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRange {
+    /// The log.
+    pub origin: Origin,
+    /// The entries, from where the replica stands.
+    pub entries: Vec<Vec<u8>>,
+    /// The newest checkpoint kept with them; empty when there is none.
+    pub checkpoint: Vec<u8>,
+    /// The newest [`Batch::covering`] kept with them.
+    pub covering: Option<Frame>,
+}
+
 /// Entries to make durable, in one step.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -140,8 +146,10 @@ pub struct Batch {
     pub entries: Vec<Arc<[u8]>>,
     /// The head after them.
     pub head: TreeHead,
-    /// For a replica: the checkpoint that covers them.
+    /// For a replica: the checkpoint over exactly the head.
     pub checkpoint: Option<Vec<u8>>,
+    /// For a replica without such a checkpoint: a frame without entries that leads from the head to a checkpoint of more.
+    pub covering: Option<Frame>,
 }
 
 /// An event that is durable in its log, with the proof.

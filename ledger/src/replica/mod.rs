@@ -17,7 +17,7 @@ mod submit;
 pub use confirm::ReadEntry;
 pub use degree::{Recording, SignedPasts};
 pub use epochs::Contest;
-pub use input::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Ticket};
+pub use input::{Alarm, Batch, CheckResult, Input, Job, KeptRange, Output, Recorded, Ticket};
 pub use refusal::{Family, Refusal};
 
 use crate::archive::Archive;
@@ -25,6 +25,7 @@ use crate::authority::RegistryError;
 use crate::cases::fold::LogNo;
 use crate::checkpoint::{OtherLines, VerifiedCheckpoint, verify_checkpoint};
 use crate::crypto::VerifyingKey;
+use crate::merkle::prove_consistency_beyond;
 use crate::proof::prove_recorded;
 use crate::world::{Need, RestoreError, Snapshot, World, WorldAlarm};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -88,9 +89,6 @@ impl Open {
 /// A check that was asked for: log, entry, line, key.
 type Asked = (LogNo, u64, usize, [u8; 32]);
 
-/// What the disk kept of a log: entries from where the replica stands, and the newest checkpoint.
-type Kept = (Vec<Vec<u8>>, Vec<u8>);
-
 /// A node of a federation, as a pure state machine.
 #[derive(Debug)]
 pub struct Replica {
@@ -110,7 +108,7 @@ pub struct Replica {
     open: Vec<Open>,
     in_flight: VecDeque<InFlight>,
     next_token: u64,
-    late: BTreeMap<Origin, Vec<Kept>>,
+    late: BTreeMap<Origin, Vec<KeptRange>>,
     /// Own logs that must not be signed any more, and why.
     sealed: BTreeMap<Origin, String>,
     /// Openings that are not held, since more of the log before is known here.
@@ -272,11 +270,7 @@ impl Replica {
                     personal_override,
                 } => self.submit_event(now, ticket, bytes, note, event, personal_override.as_deref()),
                 Input::Frame(frame) => self.receive(frame),
-                Input::Restored {
-                    origin,
-                    entries,
-                    checkpoint,
-                } => self.read_back(&origin, &entries, &checkpoint),
+                Input::Restored(kept) => self.read_back(kept),
                 Input::Opening(entry) => self.expect_opening(&entry),
                 Input::Seal { origin, why } => drop(self.sealed.insert(origin, why)),
                 Input::Evidence { bytes, is_kept } => self.take_evidence(&bytes, is_kept),
@@ -300,13 +294,18 @@ impl Replica {
     /// Cuts a frame for a range of a log that is held here, from entries that the caller read from its store.
     pub fn frame(&self, origin: &Origin, start: u64, entries: Vec<Vec<u8>>) -> Option<Frame> {
         let number = self.world.number_of_log(origin)?;
-        let log = self.world.log_at(number)?;
-        let checkpoint = self.checkpoints.get(&number)?;
-        let size = checkpoint.head().size;
-        let end = start
-            .checked_add(entries.len() as u64)
-            .filter(|end| *end <= size)?;
-        let consistency = log.tree.consistency(end, size).ok()?;
+        let tree = &self.world.log_at(number)?.tree;
+        let end = start.checked_add(entries.len() as u64)?;
+        let exact = self.checkpoints.get(&number);
+        let (consistency, checkpoint) = match exact.filter(|checkpoint| end <= checkpoint.head().size) {
+            Some(checkpoint) => (tree.consistency(end, checkpoint.head().size).ok()?, checkpoint),
+            None => {
+                let covering = self.covering.get(&number)?;
+                let sizes = (covering.end.size, covering.checkpoint.head().size);
+                let proof = prove_consistency_beyond(tree, end, sizes, &covering.proof);
+                (proof.ok()?, &covering.checkpoint)
+            }
+        };
         Some(Frame {
             origin: origin.clone(),
             start,
@@ -314,6 +313,20 @@ impl Replica {
             consistency,
             checkpoint: checkpoint.to_bytes(),
         })
+    }
+
+    /// Returns how many entries of a log can be shown to others: those that lie under a checkpoint held here, of exactly their
+    /// size or of more.
+    pub fn shown_size(&self, origin: &Origin) -> u64 {
+        let Some(number) = self.world.number_of_log(origin) else {
+            return 0;
+        };
+        let exact = self
+            .checkpoints
+            .get(&number)
+            .map(|checkpoint| checkpoint.head().size);
+        let covering = self.covering.get(&number).map(|covering| covering.end.size);
+        exact.max(covering).unwrap_or(0)
     }
 
     /// Releases what waited for a batch: proofs to those who submitted, frames to all others.
@@ -562,6 +575,7 @@ impl Replica {
                 entries: batch.entries.clone(),
                 head,
                 checkpoint: None,
+                covering: None,
             }));
             self.in_flight.push_back(InFlight {
                 token,

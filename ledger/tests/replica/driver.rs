@@ -7,8 +7,9 @@ use tally_ledger::cases::RULESET;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sign_note};
 use tally_ledger::projection::digest::Buckets;
-use tally_ledger::replica::{Alarm, Input, Output, Recorded, Refusal, Replica};
+use tally_ledger::replica::{Alarm, Input, KeptRange, Output, Recorded, Refusal, Replica};
 use tally_schemas::event::{Audience, Body, Event, EventKind, Kind, Signer, SignerRole, Source};
+use tally_schemas::frame::Frame;
 use tally_schemas::genesis::{Administrator, DepartmentRecord, Genesis, NodeRecord, Role};
 use tally_schemas::id::{DepartmentId, EventId, FederationId, NodeId, OfficerId, Origin, PostId};
 use tally_schemas::json::Json;
@@ -114,6 +115,8 @@ pub(crate) struct Driver {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
     pub(crate) logs: BTreeMap<Origin, (Vec<Vec<u8>>, Vec<u8>)>,
+    /// What is kept beside the last entries of a log, where no checkpoint is of exactly their size.
+    pub(crate) coverings: BTreeMap<Origin, Frame>,
     pub(crate) seals: BTreeMap<Origin, String>,
     pub(crate) evidence: Vec<Vec<u8>>,
     pub(crate) rebuilds: usize,
@@ -138,14 +141,14 @@ impl Disk {
             let count = logs.len();
             logs.swap(place % count, other % count);
         }
-        inputs.extend(
-            logs.into_iter()
-                .map(|(origin, (entries, checkpoint))| Input::Restored {
-                    origin: origin.clone(),
-                    entries: entries.clone(),
-                    checkpoint: checkpoint.clone(),
-                }),
-        );
+        inputs.extend(logs.into_iter().map(|(origin, (entries, checkpoint))| {
+            Input::Restored(KeptRange {
+                origin: origin.clone(),
+                entries: entries.clone(),
+                checkpoint: checkpoint.clone(),
+                covering: self.coverings.get(origin).cloned(),
+            })
+        }));
         inputs.extend(self.evidence.iter().map(|bytes| Input::Evidence {
             bytes: bytes.clone(),
             is_kept: true,
@@ -229,6 +232,11 @@ impl Driver {
                         entries.extend(batch.entries.iter().map(|entry| entry.to_vec()));
                         if let Some(checkpoint) = checkpoint.as_ref().or(batch.checkpoint.as_ref()) {
                             newest.clone_from(checkpoint);
+                        }
+                        let coverings = &mut self.disks[at].coverings;
+                        match batch.covering {
+                            Some(covering) => drop(coverings.insert(batch.origin.clone(), covering)),
+                            None => drop(coverings.remove(&batch.origin)),
                         }
                         if batch.own {
                             let log = self.entries.entry(batch.origin.to_string()).or_default();

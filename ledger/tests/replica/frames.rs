@@ -1,10 +1,11 @@
 //! Frames that a node must not believe: each raises an alarm that names the log, changes nothing, and leaves the other logs going.
 
-use crate::driver::{APPLICATION, Driver, department, key};
+use crate::driver::{APPLICATION, Disk, Driver, department, genesis, key};
+use std::collections::BTreeSet;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::leaf_hash;
 use tally_ledger::merkle::Tree;
-use tally_ledger::replica::{Alarm, Input, Output};
+use tally_ledger::replica::{Alarm, Input, Output, Replica};
 use tally_schemas::entry::Entry;
 use tally_schemas::event::EventKind;
 use tally_schemas::frame::Frame;
@@ -158,6 +159,56 @@ fn an_entry_that_cannot_follow_stops_its_log_alone() {
     }
     let reader = Reader::new();
     reader.assert_stopped(b"no entry at all".to_vec(), "is not readable");
+}
+
+#[test]
+fn what_stands_before_an_entry_that_cannot_is_shown_to_others_also_after_a_restart() {
+    for beyond in 0..3_u8 {
+        let mut reader = Reader::new();
+        let held = reader.entries.len() as u64;
+        // One good entry and one that cannot stand, under a checkpoint of that and of more.
+        let good = reader.next(|_| {});
+        let mut all = reader.entries.clone();
+        all.push(good.clone());
+        let bad = all.len();
+        all.extend((0..=beyond).map(|place| format!("no entry {place}").into_bytes()));
+        let (part, whole) = (Reader::tree(&all[..=bad]), Reader::tree(&all));
+        let frame = Frame {
+            origin: reader.origin.clone(),
+            start: held,
+            entries: vec![good.clone(), all[bad].clone()],
+            consistency: whole.consistency(part.size(), whole.size()).unwrap(),
+            checkpoint: sign_checkpoint(&reader.origin, whole.head(), &key("log housing")).to_bytes(),
+        };
+        let alarms = reader.give(frame);
+        assert!(
+            matches!(alarms.as_slice(), [Alarm::LogStopped { .. }]),
+            "{alarms:?}"
+        );
+        assert_eq!(reader.held().size, held + 1);
+
+        for restarts in [false, true] {
+            if restarts {
+                reader.driver.restart(1);
+            }
+            let shown = &reader.driver.replicas[1];
+            assert_eq!(shown.shown_size(&reader.origin), held + 1);
+            let range = |start: u64, entries: &[Vec<u8>]| {
+                let frame = shown.frame(&reader.origin, start, entries.to_vec());
+                frame.expect("it lies under a checkpoint that the log signed")
+            };
+            let (before, after) = (
+                range(0, &reader.entries),
+                range(held, std::slice::from_ref(&good)),
+            );
+            let mut other = Reader::new();
+            other.driver.disks[1] = Disk::default();
+            other.driver.replicas[1] = Replica::found(&genesis(), BTreeSet::new()).unwrap();
+            assert_eq!(other.give(before), Vec::new());
+            assert_eq!(other.give(after), Vec::new());
+            assert_eq!(other.held(), reader.held());
+        }
+    }
 }
 
 #[test]

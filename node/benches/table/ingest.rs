@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::leaf_hash;
 use tally_ledger::merkle::Frontier;
-use tally_ledger::replica::{CheckResult, FRAME_ENTRIES_BYTES_MAX, Input, Job, Output, Replica};
+use tally_ledger::replica::{CheckResult, FRAME_ENTRIES_BYTES_MAX, Input, Job, KeptRange, Output, Replica};
 use tally_ledger::world::Log;
 use tally_node::bus::embedded::EmbeddedNet;
 use tally_node::bus::{Inbound, Inbox};
@@ -172,12 +172,13 @@ impl Logs {
         let now = Timestamp::parse("2027-01-01T00:00:00.000Z").unwrap();
         let began = Instant::now();
         for (origin, part) in &self.parts {
-            let restored = Input::Restored {
+            let restored = KeptRange {
                 origin: origin.clone(),
                 entries: part.clone(),
                 checkpoint: Vec::new(),
+                covering: None,
             };
-            let mut inputs = vec![restored];
+            let mut inputs = vec![Input::Restored(restored)];
             while let Some(input) = inputs.pop() {
                 for output in replica.handle(now, vec![input]) {
                     match output {

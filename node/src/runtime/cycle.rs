@@ -14,6 +14,7 @@ use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::event_id;
 use tally_ledger::replica::{Batch, Input, Output, Refusal};
 use tally_schemas::entry::{Entry, PayloadKind};
+use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Origin};
 use tally_schemas::limits::EVENT_NOTE_BYTES_MAX;
 use tally_schemas::note::Note;
@@ -31,6 +32,7 @@ struct Joined<'a> {
     start: u64,
     entries: Vec<Arc<[u8]>>,
     checkpoint: Option<&'a [u8]>,
+    covering: Option<&'a Frame>,
 }
 
 impl Owner {
@@ -189,7 +191,11 @@ impl Owner {
             stores.replicas.insert(batch.origin.clone(), files);
         }
         match stores.replicas.get_mut(batch.origin) {
-            Some(files) => files.append(batch.start, &batch.entries, batch.checkpoint),
+            Some(files) => {
+                let covering = batch.covering.map(Frame::encode).transpose();
+                let covering = covering.ok().flatten().unwrap_or_default();
+                files.append_covered(batch.start, &batch.entries, batch.checkpoint, &covering)
+            }
             None => Ok(()),
         }
     }
@@ -290,12 +296,14 @@ fn join<'a>(batches: &[&'a Batch]) -> Vec<Joined<'a>> {
             Some(joined) => {
                 joined.entries.extend(batch.entries.iter().cloned());
                 joined.checkpoint = batch.checkpoint.as_deref().or(joined.checkpoint);
+                joined.covering = batch.covering.as_ref();
             }
             None => all.push(Joined {
                 origin: &batch.origin,
                 start: batch.start,
                 entries: batch.entries.clone(),
                 checkpoint: batch.checkpoint.as_deref(),
+                covering: batch.covering.as_ref(),
             }),
         }
     }
@@ -334,6 +342,7 @@ mod tests {
             entries: texts.iter().map(|text| Arc::from(text.as_bytes())).collect(),
             head: Frontier::default().head(),
             checkpoint: checkpoint.map(|text| text.as_bytes().to_vec()),
+            covering: None,
             own: false,
         }
     }

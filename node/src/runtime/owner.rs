@@ -636,7 +636,7 @@ impl Owner {
     }
 
     fn answer_range(&self, origin: &Origin, start: u64) -> Answer {
-        let size = self.shared.checkpoint_size(origin);
+        let size = self.shared.view(|replica| replica.shown_size(origin));
         let stores = locked(&self.shared.stores);
         if !stores.has(origin) {
             return Answer::Nothing;
@@ -665,8 +665,7 @@ impl Owner {
         let frames = self.shared.view(|replica| {
             let logs = replica.world().logs();
             let heads = logs.filter_map(|log| {
-                let checkpoint = replica.checkpoint_of(&log.origin)?;
-                let frame = replica.frame(checkpoint.origin(), checkpoint.head().size, Vec::new())?;
+                let frame = replica.frame(&log.origin, replica.shown_size(&log.origin), Vec::new())?;
                 frame.encode().ok()
             });
             let mut room = FRAME_BYTES_MAX;

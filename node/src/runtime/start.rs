@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 use tally_ledger::authority::{Registry, RegistryError};
 use tally_ledger::cases::RULESET;
 use tally_ledger::checkpoint::sign_checkpoint;
-use tally_ledger::replica::{Input, Replica};
+use tally_ledger::replica::{Input, KeptRange, Replica};
 use tally_ledger::world::Log;
 use tally_schemas::entry::Entry;
 use tally_schemas::epoch::Opening;
+use tally_schemas::frame::Frame;
 use tally_schemas::genesis::Genesis;
 use tally_schemas::id::{DepartmentId, NodeId, Origin, TreeHead};
 use tally_schemas::limits::{BATCH_MAX, EPOCH_NOTE_BYTES_MAX, GENESIS_BYTES_MAX};
@@ -74,6 +75,7 @@ pub(super) struct Kept {
     next: u64,
     end: u64,
     checkpoint: Vec<u8>,
+    covering: Vec<u8>,
     is_done: bool,
 }
 
@@ -505,13 +507,13 @@ fn from_snapshot(
 pub(super) fn kept_logs(stores: &Stores, replica: &Replica) -> Vec<Kept> {
     let own = stores.own.values().map(|store| {
         let checkpoint = store.checkpoint().unwrap_or_default();
-        (store.files.origin(), store.log.len(), checkpoint)
+        (store.files.origin(), store.log.len(), checkpoint, &[][..])
     });
     let replicas = stores.replicas.values().map(|files| {
         let checkpoint = files.checkpoint().unwrap_or_default();
-        (files.origin(), files.head().size, checkpoint)
+        (files.origin(), files.head().size, checkpoint, files.covering())
     });
-    let kept = own.chain(replicas).map(|(origin, end, checkpoint)| {
+    let kept = own.chain(replicas).map(|(origin, end, checkpoint, covering)| {
         let world = replica.world();
         let log = world
             .number_of_log(origin)
@@ -521,6 +523,7 @@ pub(super) fn kept_logs(stores: &Stores, replica: &Replica) -> Vec<Kept> {
             next: log.map_or(0, Log::size),
             end,
             checkpoint: checkpoint.to_vec(),
+            covering: covering.to_vec(),
             is_done: false,
         }
     });
@@ -701,12 +704,13 @@ fn read_back(owner: &mut Owner, log: &mut Kept) {
     } else {
         Vec::new()
     };
-    let restored = Input::Restored {
+    let restored = KeptRange {
         origin: log.origin.clone(),
         entries: entries.iter().map(|entry| entry.to_vec()).collect(),
         checkpoint,
+        covering: Frame::decode(&log.covering).ok().filter(|_| log.is_done),
     };
-    owner.cycle(now, vec![restored]);
+    owner.cycle(now, vec![Input::Restored(restored)]);
 }
 
 /// Signs what was durable when the node ended but not signed any more, and again where the disk altered the checkpoint.
@@ -735,11 +739,12 @@ fn sign_tails(owner: &mut Owner) {
                 store.publish(&checkpoint).map(|()| checkpoint)
             });
             match outcome {
-                Ok(checkpoint) => signed.push(Input::Restored {
+                Ok(checkpoint) => signed.push(Input::Restored(KeptRange {
                     origin,
                     entries: Vec::new(),
                     checkpoint,
-                }),
+                    covering: None,
+                })),
                 Err(error) => failures.push(describe(&error)),
             }
         }

@@ -139,13 +139,28 @@ impl LogFiles {
         entries: &[Arc<[u8]>],
         checkpoint: Option<&[u8]>,
     ) -> Result<(), StoreError> {
+        self.append_covered(start, entries, checkpoint, &[])
+    }
+
+    /// As [`LogFiles::append`], and keeps what shows, while no checkpoint is over exactly the entries held, that one of more covers
+    /// them; the bytes are not looked at.
+    ///
+    /// # Errors
+    /// As [`LogFiles::append`].
+    pub(crate) fn append_covered(
+        &mut self,
+        start: u64,
+        entries: &[Arc<[u8]>],
+        checkpoint: Option<&[u8]>,
+        covering: &[u8],
+    ) -> Result<(), StoreError> {
         self.check_running()?;
         let held = self.check_append(start, entries)?;
         let covered = match checkpoint {
             Some(bytes) => Some((bytes, self.check_checkpoint(bytes, entries, &held)?)),
             None => None,
         };
-        let outcome = self.write(entries, covered, held);
+        let outcome = self.write(entries, covered, held, covering);
         self.stop_on_error(outcome)
     }
 
@@ -213,6 +228,11 @@ impl LogFiles {
     pub fn checkpoint(&self) -> Option<&[u8]> {
         let pending = self.pending.as_ref().map(|(bytes, _)| bytes);
         pending.or(self.checkpoint.as_ref()).map(Vec::as_slice)
+    }
+
+    /// Returns what was kept last to show that a checkpoint of more covers the entries held; empty when there is nothing.
+    pub(crate) fn covering(&self) -> &[u8] {
+        self.ahead.covering()
     }
 
     /// Returns what was cut off the entries ahead of the checkpoint when the files were opened; they are to be fetched again.
@@ -429,6 +449,7 @@ impl LogFiles {
         entries: &[Arc<[u8]>],
         covered: Option<(&[u8], TreeHead)>,
         held: Frontier,
+        covering: &[u8],
     ) -> Result<(), StoreError> {
         if entries.is_empty() && covered.is_none_or(|(bytes, _)| self.checkpoint() == Some(bytes)) {
             return Ok(());
@@ -443,8 +464,8 @@ impl LogFiles {
             self.held = held;
             return Ok(());
         }
-        self.ahead
-            .append(entries, covered.map_or(&[], |(checkpoint, _)| checkpoint))?;
+        let checkpoint = covered.map_or(&[][..], |(checkpoint, _)| checkpoint);
+        self.ahead.append(entries, checkpoint, covering)?;
         self.held = held;
         if let Some((checkpoint, head)) = covered {
             self.pending = Some((checkpoint.to_vec(), head));

@@ -7,6 +7,7 @@ use super::rng::Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tally_ledger::replica::Batch;
+use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, Origin};
 
 /// A log on a disk.
@@ -16,6 +17,8 @@ pub struct DiskLog {
     pub entries: Vec<Arc<[u8]>>,
     /// The newest checkpoint kept, if any.
     pub checkpoint: Vec<u8>,
+    /// What was kept beside the last entries, where no checkpoint is of exactly their size.
+    pub covering: Option<Frame>,
     /// The size that this checkpoint is of.
     pub checked: u64,
     /// The size that the signing lock shows; for own logs.
@@ -145,6 +148,9 @@ impl Disk {
         if let (Some(checkpoint), Some(log)) = (&batch.checkpoint, self.logs.get_mut(&batch.origin)) {
             log.checkpoint.clone_from(checkpoint);
             log.checked = batch.head.size;
+        }
+        if let Some(log) = self.logs.get_mut(&batch.origin) {
+            log.covering.clone_from(&batch.covering);
         }
     }
 

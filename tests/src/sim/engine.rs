@@ -814,12 +814,7 @@ impl Sim {
         let (Some(replica), Some(log)) = (&node.replica, node.disk.get(origin)) else {
             return;
         };
-        let Some(size) = replica
-            .checkpoint_of(origin)
-            .map(|checkpoint| checkpoint.head().size)
-        else {
-            return;
-        };
+        let size = replica.shown_size(origin);
         let end = size.min(log.entries.len() as u64).min(start + most as u64);
         if end <= start {
             return;

@@ -6,7 +6,7 @@ use super::ground::log_id;
 use super::node::Node;
 use super::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
-use tally_ledger::replica::{Batch, Input};
+use tally_ledger::replica::{Batch, Input, KeptRange};
 use tally_schemas::id::{DepartmentId, Origin};
 
 /// How far clocks are off at most: a node stops by itself when its clock jumps by an hour.
@@ -244,18 +244,21 @@ pub fn restored(node: &Node, sizes: &BTreeMap<Origin, u64>, rng: &mut Rng) -> Ve
         let cut = rng.place(all.len() + 1);
         let mut parts = Vec::new();
         if rng.chance(30) {
-            parts.push((all[..cut].to_vec(), Vec::new()));
-            parts.push((all[cut..].to_vec(), log.checkpoint.clone()));
+            parts.push((all[..cut].to_vec(), Vec::new(), None));
+            parts.push((all[cut..].to_vec(), log.checkpoint.clone(), log.covering.clone()));
         } else {
-            parts.push((all, log.checkpoint.clone()));
+            parts.push((all, log.checkpoint.clone(), log.covering.clone()));
         }
         logs.push(
             parts
                 .into_iter()
-                .map(|(entries, checkpoint)| Input::Restored {
-                    origin: origin.clone(),
-                    entries,
-                    checkpoint,
+                .map(|(entries, checkpoint, covering)| {
+                    Input::Restored(KeptRange {
+                        origin: origin.clone(),
+                        entries,
+                        checkpoint,
+                        covering,
+                    })
                 })
                 .collect(),
         );

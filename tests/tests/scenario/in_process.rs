@@ -9,7 +9,7 @@ use tally_ledger::cases::source::AsOf;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sha256};
 use tally_ledger::projection;
-use tally_ledger::replica::{Alarm, Input, Job, Output, Recorded, Refusal, Replica};
+use tally_ledger::replica::{Alarm, Input, Job, KeptRange, Output, Recorded, Refusal, Replica};
 use tally_schemas::id::{CaseId, DepartmentId, NamedHead, NodeId, Origin};
 use tally_schemas::json::Json;
 use tally_schemas::key_file::Sealed;
@@ -306,10 +306,13 @@ impl Target for InProcess {
                 let kept: Vec<Input> = self.nodes[at]
                     .disk
                     .iter()
-                    .map(|(origin, disk)| Input::Restored {
-                        origin: origin.clone(),
-                        entries: disk.entries.clone(),
-                        checkpoint: disk.checkpoint.clone(),
+                    .map(|(origin, disk)| {
+                        Input::Restored(KeptRange {
+                            origin: origin.clone(),
+                            entries: disk.entries.clone(),
+                            checkpoint: disk.checkpoint.clone(),
+                            covering: None,
+                        })
                     })
                     .collect();
                 for input in kept {

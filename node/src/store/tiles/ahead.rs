@@ -15,9 +15,9 @@ use tally_schemas::id::Hash;
 use tally_schemas::limits::ENTRY_BYTES_MAX;
 
 /// The version of a block.
-const VERSION: u8 = 1;
-/// Version, first index, count of entries, bytes of entries, bytes of the checkpoint, checksum.
-const HEADER_BYTES: usize = 1 + 8 + 4 + 4 + 4 + 8;
+const VERSION: u8 = 2;
+/// Version, first index, count of entries, bytes of entries, of the checkpoint, and of the covering; checksum.
+const HEADER_BYTES: usize = 1 + 8 + 4 + 4 + 4 + 4 + 8;
 /// The most bytes of one block that are read: what the largest batch of entries can have, and some room.
 const BLOCK_BYTES_MAX: usize = 128 * 1024 * 1024;
 
@@ -34,6 +34,8 @@ pub(crate) struct Ahead {
     places: Vec<(u64, u16)>,
     /// Where the next block goes.
     end: u64,
+    /// What the newest block has beside its entries, if no checkpoint of exactly their size.
+    covering: Vec<u8>,
 }
 
 impl Ahead {
@@ -63,6 +65,7 @@ impl Ahead {
             first: from,
             places: Vec::new(),
             end: 0,
+            covering: Vec::new(),
         };
         if !ahead.path.exists() {
             return Ok((ahead, None, None));
@@ -84,7 +87,8 @@ impl Ahead {
                         }
                         offset += 2 + entry.len() as u64;
                     }
-                    ahead.end = offset + block.checkpoint.len() as u64;
+                    ahead.end = offset + (block.checkpoint.len() + block.covering.len()) as u64;
+                    ahead.covering = block.covering;
                     if !block.checkpoint.is_empty() {
                         newest = Some(block.checkpoint);
                     }
@@ -123,8 +127,18 @@ impl Ahead {
         self.end
     }
 
-    /// Adds entries and the newest checkpoint (or none, empty); durable when it returns.
-    pub(crate) fn append(&mut self, entries: &[Arc<[u8]>], checkpoint: &[u8]) -> Result<(), StoreError> {
+    /// Returns the covering that came last; empty when there is none.
+    pub(crate) fn covering(&self) -> &[u8] {
+        &self.covering
+    }
+
+    /// Adds entries, and the newest checkpoint over them or what covers them else (or nothing, empty); durable when it returns.
+    pub(crate) fn append(
+        &mut self,
+        entries: &[Arc<[u8]>],
+        checkpoint: &[u8],
+        covering: &[u8],
+    ) -> Result<(), StoreError> {
         let mut body = Vec::new();
         let mut places = Vec::new();
         for entry in entries {
@@ -147,8 +161,10 @@ impl Ahead {
             count: u32::try_from(entries.len()).map_err(too_large)?,
             bytes: u32::try_from(body.len()).map_err(too_large)?,
             checkpoint_bytes: u32::try_from(checkpoint.len()).map_err(too_large)?,
+            covering_bytes: u32::try_from(covering.len()).map_err(too_large)?,
         };
         body.extend_from_slice(checkpoint);
+        body.extend_from_slice(covering);
         let mut block = stated.header(&body);
         block.extend_from_slice(&body);
         let mut file = match self.file.take() {
@@ -168,6 +184,7 @@ impl Ahead {
         self.file = Some(file);
         self.end += block.len() as u64;
         self.places.extend(places);
+        covering.clone_into(&mut self.covering);
         Ok(())
     }
 
@@ -194,6 +211,9 @@ impl Ahead {
         let gone = usize::try_from(index.saturating_sub(self.first)).unwrap_or(usize::MAX);
         self.places.drain(..gone.min(self.places.len()));
         self.first = index;
+        if self.places.is_empty() {
+            self.covering.clear();
+        }
         if self.places.is_empty() && self.end > 0 {
             if let Some(file) = &self.file {
                 file.set_len(0).map_err(StoreError::io("empty", &self.path))?;
@@ -224,6 +244,7 @@ struct Block {
     first: u64,
     entries: Vec<Arc<[u8]>>,
     checkpoint: Vec<u8>,
+    covering: Vec<u8>,
 }
 
 /// What the header of a block states.
@@ -232,13 +253,14 @@ struct Stated {
     count: u32,
     bytes: u32,
     checkpoint_bytes: u32,
+    covering_bytes: u32,
 }
 
 impl Stated {
     fn header(&self, body: &[u8]) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.first.to_be_bytes());
-        for number in [self.count, self.bytes, self.checkpoint_bytes] {
+        for number in [self.count, self.bytes, self.checkpoint_bytes, self.covering_bytes] {
             out.extend_from_slice(&number.to_be_bytes());
         }
         let Hash([a, b, c, d, e, f, g, h, ..]) = tagged_hash(DomainTag::STORE_RECORD, &[&out, body]);
@@ -251,12 +273,14 @@ impl Stated {
         let (first, rest) = rest.split_first_chunk::<8>()?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
         let (bytes, rest) = rest.split_first_chunk::<4>()?;
-        let (checkpoint_bytes, _) = rest.split_first_chunk::<4>()?;
+        let (checkpoint_bytes, rest) = rest.split_first_chunk::<4>()?;
+        let (covering_bytes, _) = rest.split_first_chunk::<4>()?;
         (version == VERSION).then(|| Self {
             first: u64::from_be_bytes(*first),
             count: u32::from_be_bytes(*count),
             bytes: u32::from_be_bytes(*bytes),
             checkpoint_bytes: u32::from_be_bytes(*checkpoint_bytes),
+            covering_bytes: u32::from_be_bytes(*covering_bytes),
         })
     }
 }
@@ -266,7 +290,8 @@ fn read_block(file: &mut File) -> Result<Block, String> {
     let mut header = [0u8; HEADER_BYTES];
     file.read_exact(&mut header).map_err(cut)?;
     let stated = Stated::parse(header).ok_or_else(|| format!("its version is not {VERSION}"))?;
-    let length = u64::from(stated.bytes) + u64::from(stated.checkpoint_bytes);
+    let beside = u64::from(stated.checkpoint_bytes) + u64::from(stated.covering_bytes);
+    let length = u64::from(stated.bytes) + beside;
     if length > BLOCK_BYTES_MAX as u64 {
         return Err(format!("{length} bytes, the limit is {BLOCK_BYTES_MAX}"));
     }
@@ -275,7 +300,9 @@ fn read_block(file: &mut File) -> Result<Block, String> {
     if body.len() as u64 != length || stated.header(&body) != header {
         return Err("the checksum does not fit".to_owned());
     }
-    let checkpoint = body.split_off(usize::try_from(stated.bytes).unwrap_or(usize::MAX));
+    let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut checkpoint = body.split_off(size(stated.bytes));
+    let covering = checkpoint.split_off(size(stated.checkpoint_bytes));
     let mut entries = Vec::new();
     let mut left = body.as_slice();
     while let Some((length, after)) = left.split_first_chunk::<2>() {
@@ -292,5 +319,6 @@ fn read_block(file: &mut File) -> Result<Block, String> {
         first: stated.first,
         entries,
         checkpoint,
+        covering,
     })
 }

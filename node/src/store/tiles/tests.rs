@@ -280,6 +280,27 @@ fn entries_ahead_of_the_checkpoint_wait_beside_the_export() {
 }
 
 #[test]
+fn what_covers_entries_ahead_of_the_checkpoint_is_kept_with_the_last_of_them() {
+    let f = Fixture::new();
+    let mut log = log_of(&f, &[300]);
+    log.append_covered(300, &entries(300, 310), None, b"covers 310")
+        .unwrap();
+    log.append_covered(310, &entries(310, 320), None, b"covers 320")
+        .unwrap();
+    assert_eq!(log.covering(), b"covers 320");
+    drop(log);
+    let mut log = open(&f).unwrap();
+    assert_eq!((log.head(), log.covering()), (head(320), &b"covers 320"[..]));
+    // A checkpoint of fewer leaves the rest as it is, one of exactly so many needs nothing beside it.
+    log.append(320, &entries(320, 330), Some(&f.checkpoint(330)))
+        .unwrap();
+    assert_eq!(log.covering(), b"");
+    drop(log);
+    let log = open(&f).unwrap();
+    assert_eq!((log.exported(), log.covering()), (head(330), &b""[..]));
+}
+
+#[test]
 fn what_was_not_settled_is_durable_and_in_the_folder_after_opening() {
     let f = Fixture::new();
     let mut log = log_of(&f, &[300]);
