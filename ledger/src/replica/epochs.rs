@@ -14,7 +14,7 @@ use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{EntryHeader, RegistryRef};
 use tally_schemas::epoch::Opening;
 use tally_schemas::frame::Frame;
-use tally_schemas::id::{DepartmentId, EventId, Origin};
+use tally_schemas::id::{DepartmentId, EventId, NamedHead, Origin};
 use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, EPOCH_NOTE_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::time::Timestamp;
@@ -388,7 +388,7 @@ impl Replica {
         }
         let named = header.registry;
         match registry.hash_of(named.version) {
-            None => return Err(self.waits_for_registry(named)),
+            None => return Err(self.hindered_by_registry(named, opening, note, is_new)),
             Some(hash) if hash != named.hash => {
                 return Err(refused("its entry 0 names a registry version with another hash"));
             }
@@ -409,6 +409,31 @@ impl Replica {
         };
         self.judge_head(header, opening, &good, is_new)?;
         Ok(good)
+    }
+
+    /// Says what stands in the way of an opening that names a registry version which is not held.
+    ///
+    /// Where it continues the registrar's own log, that version may stand only on the branch that it names. A quorum of the registry
+    /// as far as it is held is believed for that much: which branch is fetched. Whether the opening is good is judged when the
+    /// version is here.
+    fn hindered_by_registry(
+        &mut self,
+        named: RegistryRef,
+        opening: &Opening,
+        note: &Note,
+        is_new: bool,
+    ) -> Hindrance {
+        let waits = self.waits_for_registry(named);
+        let registry = self.world.registry();
+        let old = &opening.old;
+        if !is_new
+            || registry.genesis().registrar != old.origin.department
+            || registry.opened_by(note, &opening.origin, registry.newest().version) != Ok(OpenedBy::Quorum)
+        {
+            return waits;
+        }
+        self.endorsed.insert(old.origin.clone(), old.head);
+        self.reach_head(old, OpenedBy::Quorum).err().unwrap_or(waits)
     }
 
     fn waits_for_registry(&self, named: RegistryRef) -> Hindrance {
@@ -448,48 +473,18 @@ impl Replica {
         } else if is_new {
             self.endorsed.insert(old.origin.clone(), old.head);
         }
-        let held = self.world.number_of_log(&old.origin);
-        let Some((number, log)) = held.and_then(|number| Some((number, self.world.log_at(number)?))) else {
-            return Err(Hindrance::Waits {
-                why: format!("{} is not known", old.origin),
-                wanted: Some((old.origin.clone(), 0)),
-            });
-        };
         let is_endorsed = self.endorsed.contains_key(&opening.origin);
-        if log.size() == 0 && good.by == OpenedBy::Quorum {
-            self.fetched_again.insert(old.origin.clone());
-        }
-        if is_new && good.by == OpenedBy::Administrator && !is_endorsed {
+        if is_new
+            && good.by == OpenedBy::Administrator
+            && !is_endorsed
+            && let Some(number) = self.world.number_of_log(&old.origin)
+        {
             self.contest(opening, number)?;
         }
-        if log.size() < old.head.size {
-            // Of which branch the beginning held of a forked log is, is not known: all of it is fetched again.
-            if good.by == OpenedBy::Quorum
-                && log.stopped.is_some()
-                && !self.fetched_again.contains(&old.origin)
-            {
-                return Err(Hindrance::OtherBranch(old.origin.clone()));
-            }
-            return Err(Hindrance::Waits {
-                why: format!(
-                    "{} of {} entries of {} are held",
-                    log.size(),
-                    old.head.size,
-                    old.origin
-                ),
-                wanted: Some((old.origin.clone(), log.size())),
-            });
-        }
-        if log.tree.head_at(old.head.size).ok() != Some(old.head) {
-            return Err(match good.by {
-                OpenedBy::Quorum => Hindrance::OtherBranch(old.origin.clone()),
-                OpenedBy::Administrator => Hindrance::Contested(Contest {
-                    old: old.origin.clone(),
-                    named: old.head.size,
-                    shown: log.size(),
-                }),
-            });
-        }
+        let number = self.reach_head(old, good.by)?;
+        let Some(log) = self.world.log_at(number) else {
+            return Err(refused("the log before is not held here"));
+        };
         let prev = match old.head.size.checked_sub(1) {
             None => Some(self.world.registry().genesis_hash()),
             Some(last) => log.tree.leaf(last),
@@ -517,6 +512,46 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// Finds the log that an opening continues, held up to the head that it names.
+    fn reach_head(&mut self, old: &NamedHead, by: OpenedBy) -> Result<LogNo, Hindrance> {
+        let held = self.world.number_of_log(&old.origin);
+        let Some((number, log)) = held.and_then(|number| Some((number, self.world.log_at(number)?))) else {
+            return Err(Hindrance::Waits {
+                why: format!("{} is not known", old.origin),
+                wanted: Some((old.origin.clone(), 0)),
+            });
+        };
+        if log.size() == 0 && by == OpenedBy::Quorum {
+            self.fetched_again.insert(old.origin.clone());
+        }
+        if log.size() < old.head.size {
+            // Of which branch the beginning held of a forked log is, is not known: all of it is fetched again.
+            if by == OpenedBy::Quorum && log.stopped.is_some() && !self.fetched_again.contains(&old.origin) {
+                return Err(Hindrance::OtherBranch(old.origin.clone()));
+            }
+            return Err(Hindrance::Waits {
+                why: format!(
+                    "{} of {} entries of {} are held",
+                    log.size(),
+                    old.head.size,
+                    old.origin
+                ),
+                wanted: Some((old.origin.clone(), log.size())),
+            });
+        }
+        if log.tree.head_at(old.head.size).ok() != Some(old.head) {
+            return Err(match by {
+                OpenedBy::Quorum => Hindrance::OtherBranch(old.origin.clone()),
+                OpenedBy::Administrator => Hindrance::Contested(Contest {
+                    old: old.origin.clone(),
+                    named: old.head.size,
+                    shown: log.size(),
+                }),
+            });
+        }
+        Ok(number)
     }
 
     /// Finds whether a checkpoint held here shows more of the log before than an administrator's opening lets count.
@@ -558,7 +593,10 @@ impl Replica {
                 self.late.remove(&origin);
                 continue;
             }
-            let first = self.late.get(&origin).and_then(|kept| kept.first()?.0.first());
+            let first = self
+                .late
+                .get(&origin)
+                .and_then(|kept| kept.first()?.entries.first());
             let Some(read) = first.map(|first| read_opening(first)) else {
                 continue;
             };

@@ -1,6 +1,8 @@
 //! The next epoch of a log: opened by the administrator, contested by who holds more, settled by a quorum; the same state everywhere.
 
 use crate::driver::{APPLICATION, Driver, department, genesis, key};
+use crate::forks::Branch;
+use crate::rulesets::adopt;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use tally_ledger::checkpoint::{LogKey, sign_checkpoint};
@@ -614,6 +616,46 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+#[test]
+fn a_quorum_is_believed_which_branch_of_the_registrars_log_leads_to_the_registry_that_its_opening_names() {
+    for kept in [0, 2] {
+        let mut driver = Driver::founded(genesis(), [2, 2]);
+        file(&mut driver);
+        driver.assert_equal();
+        // Civil's node hears of another history of the registrar's log, and nothing of what governance decided meanwhile.
+        let log = origin(&driver, "bureau", 1);
+        let entries = driver.entries[&log.to_string()].clone();
+        driver.is_parted = true;
+        let other = Branch::of(&log, &entries, entries.len() - kept, kept + 1);
+        driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
+        adopt(&mut driver, 2).unwrap();
+        driver.is_parted = false;
+        driver.pass();
+        for at in 0..2 {
+            let world = driver.replicas[at].world();
+            let held = world.log_at(world.number_of_log(&log).unwrap()).unwrap();
+            assert!(held.stopped.is_some(), "node {at} knows of the fork");
+        }
+        assert_eq!(driver.replicas[1].world().registry().newest().version, 0);
+
+        let next = opening(&driver, head(&driver, 0, &log, None), 2);
+        for _ in 0..3 {
+            if open(&mut driver, &next, &["bureau", "civil"]).is_ok() {
+                break;
+            }
+            driver.pass();
+        }
+        for _ in 0..3 {
+            driver.pass();
+        }
+        assert_eq!(driver.replicas[1].world().registry().newest().version, 1);
+        driver.assert_same_state();
+        file(&mut driver);
+        driver.pass();
+        driver.assert_same_state();
     }
 }
 

@@ -15,16 +15,16 @@ use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{Origin, TreeHead};
 
-/// Another history of housing's log.
-struct Branch {
+/// Another history of a log.
+pub(crate) struct Branch {
     origin: Origin,
-    entries: Vec<Vec<u8>>,
+    pub(crate) entries: Vec<Vec<u8>>,
     tree: Tree,
 }
 
 impl Branch {
     /// Takes the first so many entries of a log, and writes so many others after them.
-    fn of(origin: &Origin, entries: &[Vec<u8>], keep: usize, more: usize) -> Self {
+    pub(crate) fn of(origin: &Origin, entries: &[Vec<u8>], keep: usize, more: usize) -> Self {
         let mut all = entries[..keep].to_vec();
         for place in 0..more {
             let mut entry = Entry::parse(entries.get(keep).or(entries.last()).unwrap()).unwrap();
@@ -43,7 +43,7 @@ impl Branch {
     }
 
     /// A frame of at most so many entries from a position on, under a checkpoint of the whole branch.
-    fn frame(&self, start: u64, count: usize) -> Frame {
+    pub(crate) fn frame(&self, start: u64, count: usize) -> Frame {
         let start_place = usize::try_from(start).unwrap().min(self.entries.len());
         let end_place = (start_place + count).min(self.entries.len());
         let head = self.tree.head();

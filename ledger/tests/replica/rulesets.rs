@@ -20,7 +20,7 @@ fn mixed() -> Driver {
     Driver::founded(genesis(), [2, 1])
 }
 
-fn adopt(driver: &mut Driver, ruleset: u32) -> Result<Recorded, Box<Refusal>> {
+pub(crate) fn adopt(driver: &mut Driver, ruleset: u32) -> Result<Recorded, Box<Refusal>> {
     let newest = driver.replicas[0].world().registry().newest();
     let text = Governance {
         federation: driver.federation.clone(),
