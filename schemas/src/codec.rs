@@ -17,7 +17,29 @@ pub fn encode<T: bincode::Encode>(
     version: u8,
     value: &T,
 ) -> Result<Vec<u8>, FormatError> {
-    let mut out = vec![version];
+    encode_into(Vec::new(), what, version, value)
+}
+
+/// As [`encode`], for a value of which it is known how many bytes it will about be.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_about<T: bincode::Encode>(
+    bytes: usize,
+    what: &'static str,
+    version: u8,
+    value: &T,
+) -> Result<Vec<u8>, FormatError> {
+    encode_into(Vec::with_capacity(bytes), what, version, value)
+}
+
+fn encode_into<T: bincode::Encode>(
+    mut out: Vec<u8>,
+    what: &'static str,
+    version: u8,
+    value: &T,
+) -> Result<Vec<u8>, FormatError> {
+    out.push(version);
     bincode::encode_into_std_write(value, &mut out, config::standard())
         .map_err(|error| FormatError::malformed(what, format!("cannot be encoded: {error}")))?;
     Ok(out)
@@ -53,7 +75,7 @@ where
             format!("{} trailing bytes", body.len().saturating_sub(read)),
         ));
     }
-    if encode(what, version, &value)? != bytes {
+    if encode_about(bytes.len(), what, version, &value)? != bytes {
         return Err(FormatError::not_canonical(
             what,
             "a number or a map is written in a second spelling",

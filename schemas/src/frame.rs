@@ -33,6 +33,16 @@ struct Wire {
     checkpoint: Vec<u8>,
 }
 
+/// The same fields, borrowed: a frame is written without a copy of its entries.
+#[derive(bincode::Encode)]
+struct WireRef<'a> {
+    origin: &'a str,
+    start: u64,
+    entries: &'a [Vec<u8>],
+    consistency: &'a [Hash],
+    checkpoint: &'a [u8],
+}
+
 impl Frame {
     /// Returns the size of the log at the end of the entries.
     pub fn end(&self) -> u64 {
@@ -44,15 +54,21 @@ impl Frame {
     /// # Errors
     /// A frame over one of its limits: bytes, entries, bytes of an entry, hashes, bytes of the checkpoint.
     pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
-        let wire = Wire {
-            origin: self.origin.to_string(),
+        check(self.start, &self.entries, &self.consistency, &self.checkpoint)?;
+        let wire = WireRef {
+            origin: &self.origin.to_string(),
             start: self.start,
-            entries: self.entries.clone(),
-            consistency: self.consistency.clone(),
-            checkpoint: self.checkpoint.clone(),
+            entries: &self.entries,
+            consistency: &self.consistency,
+            checkpoint: &self.checkpoint,
         };
-        check(&wire)?;
-        let bytes = codec::encode(WHAT, FRAME_VERSION, &wire)?;
+        let entries: usize = self
+            .entries
+            .iter()
+            .map(|entry| entry.len() + LENGTH_BYTES_MAX)
+            .sum();
+        let beside = 256 + self.consistency.len() * 32 + self.checkpoint.len();
+        let bytes = codec::encode_about(entries + beside, WHAT, FRAME_VERSION, &wire)?;
         FormatError::at_most(WHAT, bytes.len(), FRAME_BYTES_MAX)?;
         Ok(bytes)
     }
@@ -64,7 +80,7 @@ impl Frame {
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         FormatError::at_most(WHAT, bytes.len(), FRAME_BYTES_MAX)?;
         let wire: Wire = codec::decode::<Wire, DECODED_BYTES_MAX>(WHAT, FRAME_VERSION, bytes)?;
-        check(&wire)?;
+        check(wire.start, &wire.entries, &wire.consistency, &wire.checkpoint)?;
         Ok(Self {
             origin: Origin::parse(&wire.origin)?,
             start: wire.start,
@@ -75,30 +91,31 @@ impl Frame {
     }
 }
 
-fn check(wire: &Wire) -> Result<(), FormatError> {
-    if wire.entries.len() > BATCH_MAX {
+fn check(
+    start: u64,
+    entries: &[Vec<u8>],
+    consistency: &[Hash],
+    checkpoint: &[u8],
+) -> Result<(), FormatError> {
+    if entries.len() > BATCH_MAX {
         return Err(FormatError::TooMany {
             what: "entries of a frame",
-            got: wire.entries.len() as u64,
+            got: entries.len() as u64,
             limit: BATCH_MAX as u64,
         });
     }
-    for entry in &wire.entries {
+    for entry in entries {
         FormatError::at_most("entry of a frame", entry.len(), ENTRY_BYTES_MAX)?;
     }
-    if wire.consistency.len() > PROOF_HASHES_MAX {
+    if consistency.len() > PROOF_HASHES_MAX {
         return Err(FormatError::TooMany {
             what: "hashes of a frame",
-            got: wire.consistency.len() as u64,
+            got: consistency.len() as u64,
             limit: PROOF_HASHES_MAX as u64,
         });
     }
-    FormatError::at_most(
-        "checkpoint of a frame",
-        wire.checkpoint.len(),
-        CHECKPOINT_BYTES_MAX,
-    )?;
-    let end = wire.start.checked_add(wire.entries.len() as u64);
+    FormatError::at_most("checkpoint of a frame", checkpoint.len(), CHECKPOINT_BYTES_MAX)?;
+    let end = start.checked_add(entries.len() as u64);
     if end.is_none_or(|end| end > i64::MAX.unsigned_abs()) {
         return Err(FormatError::malformed(WHAT, "its entries end beyond 2^63 - 1"));
     }
@@ -106,6 +123,8 @@ fn check(wire: &Wire) -> Result<(), FormatError> {
 }
 
 const WHAT: &str = "frame";
+/// The most bytes that the length of an entry takes.
+const LENGTH_BYTES_MAX: usize = 5;
 /// The version byte of frames.
 pub const FRAME_VERSION: u8 = 1;
 /// What the elements of a frame may take in memory while it is read: its bytes, and a list header per entry.

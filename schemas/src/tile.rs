@@ -219,7 +219,8 @@ pub fn encode_bundle<E: AsRef<[u8]>>(entries: &[E]) -> Result<Vec<u8>, FormatErr
             limit: u64::from(TILE_WIDTH),
         });
     }
-    let mut out = Vec::new();
+    let bytes = entries.iter().map(|entry| 2 + entry.as_ref().len()).sum();
+    let mut out = Vec::with_capacity(bytes);
     for entry in entries {
         let entry = entry.as_ref();
         let length = u16::try_from(entry.len()).map_err(|_| FormatError::TooLong {

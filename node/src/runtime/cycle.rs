@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::event_id;
-use tally_ledger::replica::{Batch, Input, Output, Refusal};
+use tally_ledger::replica::{Batch, Input, Job, Output, Refusal};
 use tally_schemas::entry::{Entry, PayloadKind};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Origin};
@@ -22,6 +22,8 @@ use tally_schemas::time::Timestamp;
 
 /// How much of an own batch goes into one step of the store, by bytes: records come on top.
 const STEP_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
+/// How many signatures the owner checks itself when nothing else waits.
+const JOBS_ALONE_MAX: usize = 2;
 /// How many frames are read before the checks of their signatures are given out.
 const FRAMES_AT_ONCE: usize = 4;
 
@@ -44,9 +46,14 @@ impl Owner {
         let mut moved = false;
         while !inputs.is_empty() {
             let mut outputs = VecDeque::new();
+            let mut checked = Vec::new();
             for inputs in few_frames_each(std::mem::take(&mut inputs)) {
                 for output in replica.handle(now, inputs) {
                     match output {
+                        // To hand over the signatures of a note that comes alone takes longer than to check them.
+                        Output::Verify(jobs) if self.is_alone(&jobs) => {
+                            checked.extend(jobs.iter().map(Job::run));
+                        }
                         // Nothing of it leaves the node: it need not wait for what is made durable before it.
                         Output::Verify(jobs) => {
                             self.unchecked_jobs += jobs.len();
@@ -55,6 +62,9 @@ impl Owner {
                         output => outputs.push_back(output),
                     }
                 }
+            }
+            if !checked.is_empty() {
+                inputs.push(Input::Verified(checked));
             }
             let mut durable = BTreeSet::new();
             while let Some(output) = outputs.pop_front() {
@@ -122,6 +132,11 @@ impl Owner {
             drop(replica);
             shared.tell(Change::Cases(changed.into_iter().collect(), digest));
         }
+    }
+
+    /// Says whether these are the signatures of one note, and nothing else waits to be checked or taken.
+    fn is_alone(&self, jobs: &[Job]) -> bool {
+        jobs.len() <= JOBS_ALONE_MAX && self.unchecked_jobs == 0 && self.shared.mailbox.waiting() == 0
     }
 
     /// Answers those whose batch will never become durable, or who ask a replica that is made anew; what they sent may be in the store, but is not acknowledged.
