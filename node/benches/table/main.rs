@@ -1,7 +1,8 @@
 //! The benchmark table: what a node does beside what the machine could do, measured in turn in the same run.
 //!
-//! `scripts/bench` runs it. Limit and figure alternate, so that a load from outside meets both; the table has the median of the rounds with
-//! the least and the most. `make DIR EVENTS` writes the folder of a node with a history, `run DIR` starts it, `ingest DIR EVENTS` takes
+//! `scripts/bench` runs it. Limit and figure alternate, so that a load from outside meets both; everything is measured in several passes over
+//! the whole run, so that the spread is that of minutes and not of one moment. The table has the median of all rounds with
+//! the least and the most; `--against` compares it with an earlier one. `make DIR EVENTS` writes the folder of a node with a history, `run DIR` starts it, `ingest DIR EVENTS` takes
 //! its first events in: for a profiler.
 #![cfg(unix)]
 #![expect(
@@ -44,7 +45,11 @@ use std::time::{Duration, Instant};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How much is measured.
+#[derive(Clone, Copy)]
 struct Plan {
+    /// How often everything is measured, one part after the other.
+    passes: usize,
+    /// How often each figure is measured in a pass.
     rounds: usize,
     /// How long a limit or an append is measured in each round.
     slice: Duration,
@@ -56,7 +61,8 @@ struct Plan {
 }
 
 const FULL: Plan = Plan {
-    rounds: 7,
+    passes: 3,
+    rounds: 4,
     slice: Duration::from_millis(600),
     events: 100_000,
     ingested: 30_000,
@@ -65,6 +71,7 @@ const FULL: Plan = Plan {
 };
 
 const QUICK: Plan = Plan {
+    passes: 1,
     rounds: 2,
     slice: Duration::from_millis(200),
     events: 5_000,
@@ -73,7 +80,8 @@ const QUICK: Plan = Plan {
     nats_events: 100,
 };
 
-const USAGE: &str = "scripts/bench [--quick] [--million] [--json | --markdown] [--only PART]
+const USAGE: &str =
+    "scripts/bench [--quick] [--million] [--json | --markdown] [--only PART] [--keep FILE] [--against FILE]
   PART is one of limits, appends, ingest, history, nats";
 
 fn main() {
@@ -98,14 +106,23 @@ fn main() {
 }
 
 fn table(words: &[&str]) {
-    let known = ["--quick", "--million", "--json", "--markdown", "--only"];
-    let only = words
-        .iter()
-        .position(|word| *word == "--only")
-        .map(|place| words.get(place + 1).copied().unwrap_or(""));
+    let known = ["--quick", "--million", "--json", "--markdown"];
+    let after = |name: &str| {
+        let place = words.iter().position(|word| *word == name)?;
+        Some(words.get(place + 1).copied().unwrap_or(""))
+    };
+    let (only, keep, against) = (after("--only"), after("--keep"), after("--against"));
+    let named = [
+        Some("--only"),
+        only,
+        Some("--keep"),
+        keep,
+        Some("--against"),
+        against,
+    ];
     let unknown = words
         .iter()
-        .find(|word| !known.contains(word) && only != Some(**word));
+        .find(|word| !known.contains(word) && !named.contains(&Some(**word)));
     if unknown.is_some() || words.contains(&"--help") {
         eprintln!("{USAGE}");
         std::process::exit(2);
@@ -120,32 +137,39 @@ fn table(words: &[&str]) {
     let began = Instant::now();
     let load_before = load();
     let mut rows = Vec::new();
-    let mut step = |name: &str, measure: &mut dyn FnMut(&mut Vec<Row>)| {
-        if wanted(name) {
-            eprintln!("{name} (after {} s)", began.elapsed().as_secs());
-            measure(&mut rows);
-        }
-    };
-    step("limits", &mut |rows| measure_limits(rows, &plan, folder.path()));
-    step("appends", &mut |rows| measure_appends(rows, &plan, folder.path()));
-    let made = folder.path().join("history");
-    step("history", &mut |rows| {
-        measure_history(rows, &plan, &made);
-        if plan.million {
-            let plan = Plan {
-                events: 1_000_000,
-                rounds: 3,
-                ..plan
-            };
-            measure_history(rows, &plan, &folder.path().join("million"));
-        }
-    });
-    step("ingest", &mut |rows| {
-        measure_ingest(rows, &plan, &made, folder.path());
-    });
-    step("nats", &mut |rows| {
-        nats::measure(rows, &plan_of_nats(&plan), folder.path());
-    });
+    for pass in 1..=plan.passes {
+        let place = folder.path().join(format!("pass-{pass}"));
+        std::fs::create_dir(&place).unwrap();
+        let mut found = Vec::new();
+        let mut step = |name: &str, measure: &mut dyn FnMut(&mut Vec<Row>)| {
+            if wanted(name) {
+                let of = plan.passes;
+                eprintln!(
+                    "{name}, pass {pass} of {of} (after {} s)",
+                    began.elapsed().as_secs()
+                );
+                measure(&mut found);
+            }
+        };
+        step("limits", &mut |rows| measure_limits(rows, &plan, &place));
+        step("appends", &mut |rows| measure_appends(rows, &plan, &place));
+        let made = place.join("history");
+        step("history", &mut |rows| measure_history(rows, &plan, &made));
+        step("ingest", &mut |rows| measure_ingest(rows, &plan, &made, &place));
+        step("nats", &mut |rows| {
+            nats::measure(rows, &plan_of_nats(&plan), &place);
+        });
+        std::fs::remove_dir_all(&place).unwrap();
+        report::join(&mut rows, found);
+    }
+    if plan.million && wanted("history") {
+        let plan = Plan {
+            events: 1_000_000,
+            rounds: 3,
+            ..plan
+        };
+        measure_history(&mut rows, &plan, &folder.path().join("million"));
+    }
     let report = Report {
         rows,
         notes: vec![
@@ -157,8 +181,9 @@ fn table(words: &[&str]) {
             ),
             "The limit of several clients is the smaller of clients x (append sync + slot sync) and verifications of all cores / 2.".to_owned(),
             format!(
-                "Median of {} rounds with least and most; limit and figure are measured in turn.",
-                plan.rounds
+                "Median of {} rounds in {} passes with least and most; limit and figure are measured in turn.",
+                plan.passes * plan.rounds,
+                plan.passes
             ),
         ],
     };
@@ -169,11 +194,18 @@ fn table(words: &[&str]) {
     } else {
         println!("{}", report.text());
     }
+    if let Some(earlier) = against {
+        let earlier = std::fs::read_to_string(earlier).expect("--against names a file that --keep wrote");
+        println!("\n{}", report.against(&serde_json::from_str(&earlier).unwrap()));
+    }
+    if let Some(file) = keep {
+        std::fs::write(file, report.json().to_string()).expect("--keep names a file");
+    }
 }
 
 fn plan_of_nats(plan: &Plan) -> nats::Plan {
     nats::Plan {
-        rounds: plan.rounds.min(4),
+        rounds: plan.rounds.min(3),
         events: plan.nats_events,
         slice: plan.slice,
     }
@@ -289,7 +321,7 @@ fn measure_appends(rows: &mut Vec<Row>, plan: &Plan, folder: &Path) {
 }
 
 fn measure_history(rows: &mut Vec<Row>, plan: &Plan, dir: &Path) {
-    let found = history::measure(dir, plan.events, plan.rounds.min(5));
+    let found = history::measure(dir, plan.events, plan.rounds.min(3));
     let at = format!("{} events", found.events);
     rows.push(Row::new(format!("restart after a stop, {at}"), "s", found.after_stop).aims(Aim::AtMost(1.0)));
     rows.push(Row::new(format!("restart after kill -9, {at}"), "s", found.after_kill).aims(Aim::AtMost(1.0)));

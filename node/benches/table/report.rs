@@ -96,6 +96,20 @@ impl Row {
     }
 }
 
+/// Adds the rows of a further pass to those of the passes before.
+pub(crate) fn join(rows: &mut Vec<Row>, more: Vec<Row>) {
+    for row in more {
+        let Some(before) = rows.iter_mut().find(|before| before.what == row.what) else {
+            rows.push(row);
+            continue;
+        };
+        before.figures.extend(row.figures);
+        if let (Some((_, limits)), Some((_, further))) = (&mut before.limit, row.limit) {
+            limits.extend(further);
+        }
+    }
+}
+
 /// Returns the middle one, or the mean of the two in the middle.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
@@ -168,6 +182,46 @@ impl Report {
         );
         lines.push(String::new());
         lines.push(self.notes.join(" "));
+        lines.join("\n")
+    }
+
+    /// Compares each median with the spread of an earlier run: of the ratio to the limit where there is one.
+    pub(crate) fn against(&self, earlier: &Value) -> String {
+        let (mut within, mut outside) = (0, Vec::new());
+        let rows = earlier["rows"].as_array().cloned().unwrap_or_default();
+        for row in &self.rows {
+            let Some(before) = rows.iter().find(|before| before["what"] == row.what.as_str()) else {
+                continue;
+            };
+            let (name, now) = match row.ratios() {
+                ratios if ratios.is_empty() => ("rounds", row.figures.clone()),
+                ratios => ("ratios", ratios),
+            };
+            let list = before[name].as_array().into_iter().flatten();
+            let before: Vec<f64> = list.filter_map(Value::as_f64).collect();
+            let Some(middle) = median(&now).filter(|_| before.len() > 1) else {
+                continue;
+            };
+            let least = before.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = before.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            // What is printed has about three digits.
+            let slack = middle.abs() * 0.005;
+            if (least - slack..=most + slack).contains(&middle) {
+                within += 1;
+            } else {
+                outside.push(format!(
+                    "{} ({name}): {}, before {}",
+                    row.what,
+                    number(middle),
+                    spread(&before)
+                ));
+            }
+        }
+        let all = within + outside.len();
+        let mut lines = vec![format!(
+            "{within} of {all} medians lie within the spread of the earlier run."
+        )];
+        lines.extend(outside);
         lines.join("\n")
     }
 
