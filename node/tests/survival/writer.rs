@@ -35,7 +35,7 @@ pub(crate) fn entry(index: u64, bytes: usize) -> Arc<[u8]> {
 }
 
 /// What the batch that ends at this length leaves in the record beside it: long enough for several chunks.
-pub(crate) fn mark(len: u64) -> Vec<u8> {
+fn mark(len: u64) -> Vec<u8> {
     let mut value = len.to_be_bytes().to_vec();
     value.resize(
         7_000 + usize::try_from(len % 9_000).unwrap(),
@@ -44,7 +44,16 @@ pub(crate) fn mark(len: u64) -> Vec<u8> {
     value
 }
 
-/// The child: appends batches of random size until it is killed.
+/// Says whether a log is one that [`append_for_ever`] leaves: up to the end of a batch, or one entry further.
+pub(crate) fn is_whole(log: &SledLog) -> bool {
+    let Some(found) = log.record(b"mark").unwrap() else {
+        return false;
+    };
+    let marked = u64::from_be_bytes(*found.first_chunk().unwrap());
+    found == mark(marked) && (marked..=marked + 1).contains(&log.len())
+}
+
+/// The child: appends batches of random size, and after each an entry alone, until it is killed.
 pub(crate) fn append_for_ever(folder: &Path, bytes: usize) {
     let mut log = SledLog::open(folder, &origin(), &mut |_, _| {}).unwrap();
     let mut state = log.len().wrapping_add(0x1234_5678_9abc_def1);
@@ -59,6 +68,9 @@ pub(crate) fn append_for_ever(folder: &Path, bytes: usize) {
         };
         log.append_batch(log.len(), &entries, &[record]).unwrap();
         writeln!(out, "ack {len}").unwrap();
+        out.flush().unwrap();
+        log.append_batch(len, &[entry(len, bytes)], &[]).unwrap();
+        writeln!(out, "ack {}", len + 1).unwrap();
         out.flush().unwrap();
     }
 }
@@ -86,7 +98,11 @@ pub(crate) fn run_a_node_for_ever(data: &DataDir) {
     let mut out = std::io::stdout();
     loop {
         let start = frontier.size();
-        let count = 1 + next_random(&mut state) % 20;
+        // An entry alone goes another way into the store than several.
+        let count = match next_random(&mut state) % 30 {
+            count @ 0..20 => 1 + count,
+            _ => 1,
+        };
         let entries: Vec<_> = (start..start + count).map(|index| entry(index, 600)).collect();
         for entry in &entries {
             frontier.append(leaf_hash(entry));
