@@ -62,8 +62,8 @@ struct Plan {
 
 const FULL: Plan = Plan {
     passes: 3,
-    rounds: 4,
-    slice: Duration::from_millis(600),
+    rounds: 3,
+    slice: Duration::from_millis(500),
     events: 100_000,
     ingested: 30_000,
     million: false,
