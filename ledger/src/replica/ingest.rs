@@ -262,10 +262,8 @@ impl Replica {
     pub(super) fn read_back(&mut self, kept: KeptRange) {
         let origin = &kept.origin;
         let Some(number) = self.known_log(origin) else {
-            if kept.entries.is_empty() {
-                return;
-            }
-            // A log of a department that was admitted later: its turn comes when the registrar's log is resolved.
+            // A log of a department that was admitted later, or of a later epoch: its turn comes when what it rests on is
+            // resolved. The last range may be of its checkpoint alone.
             self.late.entry(origin.clone()).or_default().push(kept);
             self.settle();
             return;

@@ -10,7 +10,7 @@ use tally_ledger::crypto::{leaf_hash, sign_note};
 use tally_ledger::merkle::Tree;
 use tally_ledger::projection::digest::Buckets;
 use tally_ledger::proof::verify_recorded;
-use tally_ledger::replica::{Alarm, Input, Output, Recorded, Refusal, Replica};
+use tally_ledger::replica::{Alarm, Input, KeptRange, Output, Recorded, Refusal, Replica};
 use tally_ledger::world::Standing;
 use tally_schemas::entry::Entry;
 use tally_schemas::epoch::Opening;
@@ -616,6 +616,43 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+/// The registrar's log, and those of a later epoch, are known only when others were resolved: what the disk kept of them waits until then,
+/// also a checkpoint that is handed in after the last entry. Without it the log could be shown to nobody.
+#[test]
+fn what_the_disk_kept_of_a_later_epoch_can_be_shown_whatever_ranges_it_was_read_in() {
+    let mut driver = in_second_epoch();
+    let second = origin(&driver, "housing", 2);
+    let size = head(&driver, 1, &second, None).head.size;
+    for is_first in [false, true] {
+        let (mut openings, mut later, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for input in driver.disks[1].inputs(&[], true) {
+            match input {
+                Input::Restored(kept) if kept.origin == second => {
+                    later.extend(kept.entries.iter().map(|entry| {
+                        Input::Restored(KeptRange {
+                            entries: vec![entry.clone()],
+                            checkpoint: Vec::new(),
+                            ..kept.clone()
+                        })
+                    }));
+                    let entries = Vec::new();
+                    later.push(Input::Restored(KeptRange { entries, ..kept }));
+                }
+                Input::Opening(_) => openings.push(input),
+                input => rest.push(input),
+            }
+        }
+        let lots = if is_first { [later, rest] } else { [rest, later] };
+        driver.replicas[1] = Replica::found(&genesis(), BTreeSet::from([department("civil")])).unwrap();
+        for input in openings.into_iter().chain(lots.into_iter().flatten()) {
+            driver.input(1, input);
+        }
+        let shown = driver.replicas[1].shown_size(&second);
+        assert_eq!(shown, size, "the later epoch first: {is_first}");
+        driver.assert_same_state();
     }
 }
 
