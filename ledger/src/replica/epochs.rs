@@ -596,7 +596,7 @@ impl Replica {
             let first = self
                 .late
                 .get(&origin)
-                .and_then(|kept| kept.iter().find_map(|kept| kept.entries.first()));
+                .and_then(|kept| kept.first()?.entries.first());
             let Some(read) = first.map(|first| read_opening(first)) else {
                 continue;
             };

@@ -262,8 +262,12 @@ impl Replica {
     pub(super) fn read_back(&mut self, kept: KeptRange) {
         let origin = &kept.origin;
         let Some(number) = self.known_log(origin) else {
+            // Of a log without entries nothing is kept; after entries a range may be of their checkpoint alone.
+            if kept.entries.is_empty() && !self.late.contains_key(origin) {
+                return;
+            }
             // A log of a department that was admitted later, or of a later epoch: its turn comes when what it rests on is
-            // resolved. The last range may be of its checkpoint alone.
+            // resolved.
             self.late.entry(origin.clone()).or_default().push(kept);
             self.settle();
             return;

@@ -656,6 +656,23 @@ fn what_the_disk_kept_of_a_later_epoch_can_be_shown_whatever_ranges_it_was_read_
     }
 }
 
+/// A log that was cut to nothing is on the disk and has no entries: it is taken from others like one that was never there.
+#[test]
+fn a_later_epoch_of_which_the_disk_kept_nothing_is_taken_from_others() {
+    let mut driver = in_second_epoch();
+    let second = origin(&driver, "housing", 2);
+    driver.replicas[1] = Replica::found(&genesis(), BTreeSet::from([department("civil")])).unwrap();
+    driver.disks[1].logs.insert(second.clone(), Default::default());
+    for input in driver.disks[1].inputs(&[], false) {
+        driver.input(1, input);
+    }
+    assert_eq!(driver.replicas[1].shown_size(&second), 0);
+    driver.pass();
+    file(&mut driver);
+    driver.pass();
+    driver.assert_same_state();
+}
+
 #[test]
 fn a_quorum_is_believed_which_branch_of_the_registrars_log_leads_to_the_registry_that_its_opening_names() {
     for kept in [0, 2] {
