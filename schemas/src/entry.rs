@@ -134,13 +134,25 @@ impl Entry {
             header,
             payload: payload.to_owned(),
         };
-        // Every line was read by a parser that accepts one form of its value.
-        debug_assert_eq!(entry.to_bytes(), bytes, "an entry has one form");
-        Ok(entry)
+        if text.strip_suffix(payload) == Some(entry.header_text().as_str()) {
+            Ok(entry)
+        } else {
+            Err(FormatError::not_canonical(
+                "entry",
+                "header differs from its one form",
+            ))
+        }
     }
 
     /// Returns the bytes of the leaf.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = self.header_text();
+        text.push_str(&self.payload);
+        text.into_bytes()
+    }
+
+    /// Returns everything before the payload, in its one form.
+    fn header_text(&self) -> String {
         let header = &self.header;
         let mut text = format!(
             "{ENTRY_MAGIC}\norigin {}\nindex {}\nprev {}\nrecorded {}\nregistry {} {}\n",
@@ -157,8 +169,7 @@ impl Entry {
             text.push('\n');
         }
         text.push('\n');
-        text.push_str(&self.payload);
-        text.into_bytes()
+        text
     }
 }
 

@@ -139,9 +139,15 @@ impl Event {
         };
         let json = Json::parse(line.as_bytes())?;
         let event = Self::from_json(&json)?;
-        // The line is the one form of `json`, and every member was read by a parser that accepts one form of its value.
-        debug_assert_eq!(event.to_json(), json, "an event has one form");
-        Ok(event)
+        // A value has one canonical form, and the line is that of `json`: equal values mean equal bytes.
+        if event.to_json() == json {
+            Ok(event)
+        } else {
+            Err(FormatError::not_canonical(
+                "event",
+                "an optional list is present but empty",
+            ))
+        }
     }
 
     /// Returns the text that is signed.
@@ -196,13 +202,10 @@ impl Event {
         if let Some(outside) = to.iter().find(|department| !audience.includes(department)) {
             return Err(bad("to", format!("{outside} is outside the audience")));
         }
-        let signers: Vec<Signer> = match read.json_optional("signers") {
-            Some(Json::Array(list)) if !list.is_empty() => {
-                read.list("signers", EVENT_SIGNERS_MAX, Signer::from_json)?
-            }
-            Some(Json::Array(_)) | None => return Err(bad("signers", "at least one is needed")),
-            Some(_) => return Err(bad("signers", "expected a list")),
-        };
+        let signers: Vec<Signer> = read.list("signers", EVENT_SIGNERS_MAX, Signer::from_json)?;
+        if signers.is_empty() {
+            return Err(bad("signers", "at least one is needed"));
+        }
         let officers: Vec<&OfficerId> = signers
             .iter()
             .filter_map(|signer| signer.officer.as_ref())
@@ -567,12 +570,6 @@ impl<'a> Members<'a> {
             return Ok(Vec::new());
         };
         let list = json.as_array().ok_or_else(|| bad(name, "expected a list"))?;
-        if list.is_empty() {
-            return Err(FormatError::not_canonical(
-                "event",
-                "an optional list is present but empty",
-            ));
-        }
         if list.len() > max {
             let why = format!("{} elements, expected at most {max}", list.len());
             return Err(bad(name, why));
