@@ -143,12 +143,17 @@ fn number(value: f64) -> String {
     }
 }
 
+fn ends(values: &[f64]) -> (f64, f64) {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (least, most)
+}
+
 fn spread(values: &[f64]) -> String {
     let Some(middle) = median(values) else {
         return String::new();
     };
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (least, most) = ends(values);
     if values.len() == 1 {
         number(middle)
     } else {
@@ -185,9 +190,10 @@ impl Report {
         lines.join("\n")
     }
 
-    /// Compares each median with the spread of an earlier run: of the ratio to the limit where there is one.
+    /// Compares each median with the spread of an earlier run, and spread with spread where it lies outside: of the ratio to the
+    /// limit where there is one.
     pub(crate) fn against(&self, earlier: &Value) -> String {
-        let (mut within, mut outside) = (0, Vec::new());
+        let (mut within, mut overlap, mut apart) = (0, Vec::new(), Vec::new());
         let rows = earlier["rows"].as_array().cloned().unwrap_or_default();
         for row in &self.rows {
             let Some(before) = rows.iter().find(|before| before["what"] == row.what.as_str()) else {
@@ -202,26 +208,34 @@ impl Report {
             let Some(middle) = median(&now).filter(|_| before.len() > 1) else {
                 continue;
             };
-            let least = before.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = before.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             // What is printed has about three digits.
             let slack = middle.abs() * 0.005;
-            if (least - slack..=most + slack).contains(&middle) {
-                within += 1;
-            } else {
-                outside.push(format!(
+            let (least, most) = ends(&before);
+            let (now_least, now_most) = ends(&now);
+            let line = || {
+                format!(
                     "{} ({name}): {}, before {}",
                     row.what,
-                    number(middle),
+                    spread(&now),
                     spread(&before)
-                ));
+                )
+            };
+            if (least - slack..=most + slack).contains(&middle) {
+                within += 1;
+            } else if now_least <= most + slack && least <= now_most + slack {
+                overlap.push(line());
+            } else {
+                apart.push(line());
             }
         }
-        let all = within + outside.len();
+        let all = within + overlap.len() + apart.len();
         let mut lines = vec![format!(
-            "{within} of {all} medians lie within the spread of the earlier run."
+            "{within} of {all} medians lie within the spread of the earlier run; of {} others the spreads overlap, of {} not.",
+            overlap.len(),
+            apart.len()
         )];
-        lines.extend(outside);
+        lines.extend(overlap.into_iter().map(|line| format!("overlap: {line}")));
+        lines.extend(apart.into_iter().map(|line| format!("apart: {line}")));
         lines.join("\n")
     }
 

@@ -36,7 +36,7 @@ const RANGE_BYTES_MAX: usize = FRAME_BYTES_MAX - 48 * 1024;
 /// After how many resolved entries a snapshot is taken: what a start after a crash derives again.
 const SNAPSHOT_EVERY: u64 = 4_096;
 /// As many entries while they come so fast that snapshots would take more than their share of the time.
-const SNAPSHOT_EVERY_MAX: u64 = 4 * SNAPSHOT_EVERY;
+const SNAPSHOT_EVERY_MAX: u64 = 2 * SNAPSHOT_EVERY;
 /// How many times as long as it took a snapshot stays the newest.
 const SNAPSHOT_SHARE: u32 = 16;
 
