@@ -108,6 +108,12 @@ impl Run {
         } else {
             QUIET_WITHIN_MS
         };
+        let all = sim.now_ms - stopped;
+        assert!(
+            all < ENDS_WITHIN_MS,
+            "liveness: {all} ms after the faults stopped people still act: {}",
+            super::checker::differences(sim)
+        );
         assert!(
             since < bound,
             "liveness: {since} ms after the faults stopped the nodes differ: {}",
@@ -127,6 +133,8 @@ impl Run {
     }
 }
 
+/// How long people may go on repairing, however often each of their acts begins the time of the others anew.
+const ENDS_WITHIN_MS: i64 = 2 * 60 * 60 * 1_000;
 /// How long statements may go round once all agree.
 const TALK_MS: i64 = 150_000;
 /// In what steps the time until then is counted.
