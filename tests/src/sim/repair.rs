@@ -52,6 +52,8 @@ struct Job {
     /// Whether the quorum lets the old log count where the two contradict.
     for_old: bool,
     looks: u32,
+    /// Whether the node knows of more that the log signed than anybody holds: its administrator alone cannot leave that out.
+    is_beyond: bool,
     /// The opening that is to be recorded.
     opening: Option<(Opening, Vec<u8>)>,
     /// Whether the quorum has settled a contest, and for the old log or not.
@@ -168,6 +170,7 @@ fn begin(sim: &mut Sim, department: &DepartmentId, shown: Option<Frame>) {
         hasty: rng.chance(50),
         for_old: rng.chance(50),
         looks: 0,
+        is_beyond: false,
         opening: None,
         settled: None,
         forked: None,
@@ -527,6 +530,23 @@ fn open(sim: &mut Sim, node: usize, newest: &Origin, job: &mut Job) {
         .checkpoint_of(newest)
         .map(tally_ledger::checkpoint::VerifiedCheckpoint::head);
     job.looks += 1;
+    if job.is_beyond && job.looks > LOOKS_MAX {
+        // What was signed and nobody can show is gone; a quorum continues after all that is left.
+        let log = replica
+            .world()
+            .log(&newest.department)
+            .expect("its checkpoint is held");
+        let head = log.tree.head();
+        sim.coverage
+            .hit("openings by a quorum where nobody holds all that was signed");
+        let by = administrators(sim, node);
+        let old = NamedHead {
+            origin: newest.clone(),
+            head,
+        };
+        write(sim, old, newest.epoch + 1, &by, job);
+        return;
+    }
     let held = head.map_or(0, |head| head.size);
     let Some(head) = head.filter(|_| held >= most || job.hasty || job.looks > LOOKS_MAX) else {
         ask_all(sim, node, newest);
@@ -662,6 +682,7 @@ fn submit(
         .is_some();
     // Another one, unless this one may have left already.
     let waits = ["epoch-waits", "rebuilding", "writes-stopped"];
+    job.is_beyond |= code.as_deref() == Some("epoch-contested");
     if !is_made && code.is_some_and(|code| !waits.contains(&code.as_str())) {
         job.opening = None;
     }
