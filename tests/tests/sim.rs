@@ -53,7 +53,7 @@ fn seed_3752_an_act_may_be_set_aside_in_the_step_that_acknowledges_it() {
     clean(3752..3753);
 }
 
-/// Two entries were signed and are lost with the old copy that came back, while all hold what came before them under the
+/// Two entries were signed and are lost with the old copy that came back, while others hold what came before them under the
 /// checkpoint over all: no opening of an administrator is held, and nobody called a quorum.
 #[test]
 fn seed_2001_a_quorum_continues_after_what_is_left_of_a_log() {
