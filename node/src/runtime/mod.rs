@@ -9,6 +9,7 @@ mod forks;
 mod mailbox;
 mod owner;
 mod parts;
+mod questions;
 mod shared;
 mod start;
 mod submission;

@@ -1,24 +1,22 @@
 //! The thread that owns the replica: takes messages, hands inputs in, executes outputs in order.
 
-use super::mailbox::{Asked, Letters, Message, Reached, Submission, SubmitResult};
+use super::mailbox::{Letters, Message, Reached, Submission, SubmitResult};
 use super::parts::PartsWatch;
+use super::questions::AskedRange;
 use super::shared::{Shared, locked};
 use super::submission::stopping;
 use super::verify::Workers;
-use crate::bus::{Answering, Bus, OnAnswer, OnDone};
+use crate::bus::{Bus, OnDone};
 use crate::drafts::{Around, BoxAnswer, BoxRequest, DraftError, DraftsBox};
 use crate::keyring::Keyring;
-use crate::store::{BATCH_ENTRIES_MAX, DataDir, Part};
+use crate::store::{DataDir, Part};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-use tally_ledger::replica::{Alarm, Family, Input, Refusal, Replica, Ticket};
+use tally_ledger::replica::{Alarm, Family, Input, Refusal, Ticket};
 use tally_ledger::world::Log;
 use tally_schemas::api::{PossibleAct, RefusalBody, remedy};
-use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
-use tally_schemas::limits::FRAME_BYTES_MAX;
-use tally_schemas::question::{Answer, Question};
 use tally_schemas::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -28,11 +26,6 @@ const CYCLE_MESSAGES_MAX: usize = 256;
 const TICK: Duration = Duration::from_secs(1);
 /// How often a peer is asked for its heads.
 const HEADS_EVERY: Duration = Duration::from_secs(2);
-/// After how long an unanswered question may be asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
-/// How many bytes of entries go into the answer to a question for a range.
-const RANGE_BYTES_MAX: usize = FRAME_BYTES_MAX - 48 * 1024;
-
 /// After how many resolved entries a snapshot is taken: what a start after a crash derives again.
 const SNAPSHOT_EVERY: u64 = 4_096;
 /// As many entries while they come so fast that snapshots would take more than their share of the time.
@@ -68,8 +61,8 @@ pub(super) struct Owner {
     pub(super) waiting: BTreeMap<Ticket, Waiting>,
     pub(super) by_event: BTreeMap<EventId, BTreeSet<Ticket>>,
     next_ticket: Ticket,
-    ranges: BTreeMap<Origin, (u64, Instant, usize)>,
-    next_peer: usize,
+    pub(super) ranges: BTreeMap<Origin, AskedRange>,
+    pub(super) next_peer: usize,
     last_tick: Instant,
     last_heads: Instant,
     pub(super) store_failure: Option<String>,
@@ -326,7 +319,9 @@ impl Owner {
                 let _gone = answer.send(result);
             }
             Message::Frame { bytes, done } => {
-                self.take_frame(&bytes, inputs);
+                if let Some(frame) = self.read_frame(&bytes) {
+                    self.take_frame(frame, inputs);
+                }
                 self.done.extend(done);
             }
             Message::Question { bytes, answer } => self.answer(&bytes, answer),
@@ -424,52 +419,6 @@ impl Owner {
         draft.map_or(Ok(()), |draft| drafts.check_completes(draft, id))
     }
 
-    fn take_frame(&self, bytes: &[u8], inputs: &mut Vec<Input>) {
-        match Frame::decode(bytes) {
-            // Before the first signature only what peers know of the own logs counts; the rest comes again.
-            Ok(frame) if self.is_ready || self.keyring.logs.contains_key(&frame.origin.department) => {
-                inputs.push(Input::Frame(frame));
-            }
-            Ok(_) => {}
-            Err(error) => self
-                .shared
-                .alarm(&format!("a frame from the bus is malformed: {error}")),
-        }
-    }
-
-    fn take_answer(&mut self, asked: &Asked, bytes: &[u8], inputs: &mut Vec<Input>) {
-        if let Asked::OwnHead(node, origin) = asked {
-            self.own_heads_missing.remove(&(node.clone(), origin.clone()));
-        }
-        let answer = match Answer::decode(bytes) {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.shared
-                    .alarm(&format!("an answer from the bus is malformed: {error}"));
-                return;
-            }
-        };
-        match (asked, answer) {
-            (Asked::Range(_), Answer::Nothing) => self.ask_another(asked),
-            (Asked::Range(_) | Asked::Heads | Asked::OwnHead(..), Answer::Frames(frames)) => {
-                if let Asked::Range(origin) = asked {
-                    self.ranges.remove(origin);
-                }
-                for frame in frames {
-                    self.take_frame(&frame, inputs);
-                }
-            }
-            (Asked::Part(department, commit), answer) => self.take_slice(department, commit, answer),
-            (Asked::Evidence, Answer::Evidence(bytes)) => {
-                inputs.push(Input::Evidence {
-                    bytes,
-                    is_kept: false,
-                });
-            }
-            _ => {}
-        }
-    }
-
     pub(super) fn reply(&mut self, now: Timestamp, ticket: Ticket, result: SubmitResult) {
         let Some(waiting) = self.waiting.remove(&ticket) else {
             return;
@@ -524,160 +473,6 @@ impl Owner {
             };
             drafts.handle(store.log.as_mut(), &around, &caller, op)
         })
-    }
-
-    /// Asks a peer for entries: the host of the log first, then the others in turn.
-    pub(super) fn want(&mut self, replica: &Replica, origin: &Origin, start: u64) {
-        let attempt = match self.ranges.get(origin) {
-            Some((asked, at, _)) if *asked == start && at.elapsed() < ASK_AGAIN => return,
-            Some((_, _, attempt)) => attempt + 1,
-            None => 0,
-        };
-        self.ask_range(replica, origin, start, attempt);
-    }
-
-    /// Lists the nodes that may hold a log: its host, then the others.
-    fn holders(&self, replica: &Replica, origin: &Origin) -> Vec<NodeId> {
-        let registry = replica.world().registry();
-        let host = registry
-            .department(&origin.department, registry.newest().version)
-            .map(|record| record.node.clone());
-        let mut holders: Vec<NodeId> = host
-            .into_iter()
-            .chain(self.peers.iter().cloned())
-            .filter(|node| *node != self.shared.node)
-            .collect();
-        let mut seen = BTreeSet::new();
-        holders.retain(|node| seen.insert(node.clone()));
-        holders
-    }
-
-    fn ask_range(&mut self, replica: &Replica, origin: &Origin, start: u64, attempt: usize) {
-        let targets = self.holders(replica, origin);
-        if targets.is_empty() {
-            return;
-        }
-        let question = Question::Range {
-            origin: origin.clone(),
-            start,
-        };
-        self.ranges
-            .insert(origin.clone(), (start, Instant::now(), attempt));
-        for turn in 0..targets.len() {
-            let target = targets.get((attempt + turn) % targets.len());
-            if target.is_some_and(|node| self.ask(node, &question, Asked::Range(origin.clone()))) {
-                return;
-            }
-        }
-    }
-
-    /// Asks the next node for a range when the one asked does not listen or has nothing; each is asked once in a round.
-    fn ask_another(&mut self, asked: &Asked) {
-        let Asked::Range(origin) = asked else { return };
-        let Some((start, _, attempt)) = self.ranges.get(origin).copied() else {
-            return;
-        };
-        let shared = self.shared.clone();
-        shared.view(|replica| {
-            let count = self.holders(replica, origin).len().max(1);
-            if (attempt + 1) % count != 0 {
-                self.ask_range(replica, origin, start, attempt + 1);
-            }
-        });
-    }
-
-    pub(super) fn ask(&self, node: &NodeId, question: &Question, asked: Asked) -> bool {
-        let Ok(bytes) = question.encode() else {
-            return false;
-        };
-        let mailbox = self.shared.mailbox.clone();
-        let answer: OnAnswer = Box::new(move |bytes| {
-            // An answer that finds no room is lost, as the bus may lose it; it is asked for again.
-            let _lost = mailbox.offer(Message::Answered { asked, bytes });
-        });
-        self.bus.ask(node, bytes, answer)
-    }
-
-    fn ask_for_heads_of_all(&self) {
-        for node in &self.peers {
-            self.ask(node, &Question::Heads, Asked::Heads);
-        }
-    }
-
-    fn ask_next_peer_for_heads(&mut self) {
-        if self.peers.is_empty() {
-            return;
-        }
-        self.next_peer = (self.next_peer + 1) % self.peers.len();
-        if let Some(node) = self.peers.get(self.next_peer) {
-            self.ask(node, &Question::Heads, Asked::Heads);
-        }
-    }
-
-    /// Answers a question of another node.
-    fn answer(&self, bytes: &[u8], answer: Answering) {
-        let reply = match Question::decode(bytes) {
-            Ok(Question::Range { origin, start }) => self.answer_range(&origin, start),
-            Ok(Question::Heads) => self.answer_heads(),
-            Ok(Question::Fork { origin }) => self.answer_fork(&origin),
-            Ok(Question::Part { request, offset }) => self.answer_part(&request, offset),
-            Err(error) => {
-                self.shared
-                    .alarm(&format!("a question from the bus is malformed: {error}"));
-                Answer::Nothing
-            }
-        };
-        match reply.encode() {
-            Ok(bytes) => answer(bytes),
-            Err(error) => self
-                .shared
-                .alarm(&format!("an answer could not be written: {error}")),
-        }
-    }
-
-    fn answer_range(&self, origin: &Origin, start: u64) -> Answer {
-        let size = self.shared.view(|replica| replica.shown_size(origin));
-        let stores = locked(&self.shared.stores);
-        if !stores.has(origin) {
-            return Answer::Nothing;
-        }
-        let start = start.min(size);
-        let count = (size - start).min(BATCH_ENTRIES_MAX as u64);
-        let entries = match stores.range(origin, start, count, RANGE_BYTES_MAX) {
-            Ok(entries) => entries,
-            Err(error) => {
-                let why = describe(&error);
-                self.shared
-                    .alarm(&format!("a range of {origin} cannot be read: {why}"));
-                return Answer::Nothing;
-            }
-        };
-        drop(stores);
-        let entries: Vec<Vec<u8>> = entries.iter().map(|entry| entry.to_vec()).collect();
-        let frame = self.shared.view(|replica| replica.frame(origin, start, entries));
-        match frame.map(|frame| frame.encode()) {
-            Some(Ok(bytes)) => Answer::Frames(vec![bytes]),
-            _ => Answer::Nothing,
-        }
-    }
-
-    fn answer_heads(&self) -> Answer {
-        let frames = self.shared.view(|replica| {
-            let logs = replica.world().logs();
-            let heads = logs.filter_map(|log| {
-                let frame = replica.frame(&log.origin, replica.shown_size(&log.origin), Vec::new())?;
-                frame.encode().ok()
-            });
-            let mut room = FRAME_BYTES_MAX;
-            heads
-                .take_while(|frame| {
-                    let fits = frame.len() + 8 <= room;
-                    room = room.saturating_sub(frame.len() + 8);
-                    fits
-                })
-                .collect()
-        });
-        Answer::Frames(frames)
     }
 
     pub(super) fn report_health(&self) {

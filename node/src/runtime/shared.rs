@@ -317,8 +317,7 @@ impl Shared {
     /// # Errors
     /// The store is damaged or the disk failed.
     pub fn entry(&self, origin: &Origin, index: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
-        let size = self.checkpoint_size(origin);
-        if index >= size {
+        if index >= self.view(|replica| replica.shown_size(origin)) {
             return Ok(None);
         }
         Ok(locked(&self.stores).range(origin, index, 1, 0)?.pop())
