@@ -4,7 +4,8 @@
 
 use crate::checkpoint::{CheckpointError, LogKey, OtherLines, VerifiedCheckpoint, verify_checkpoint_note};
 use crate::crypto::leaf_hash;
-use crate::merkle::{HashReader, ProofError, prove_inclusion, verify_inclusion};
+use crate::merkle::{HashReader, ProofError, prove_inclusion, prove_inclusion_beyond, verify_inclusion};
+use tally_schemas::id::Hash;
 use tally_schemas::proof::TlogProof;
 
 /// Makes the proof that the entry at an index is recorded under a checkpoint.
@@ -18,6 +19,30 @@ pub fn prove_recorded(
     checkpoint: &VerifiedCheckpoint,
 ) -> Result<TlogProof, ProofError> {
     let hashes = prove_inclusion(reader, index, checkpoint.head().size)?;
+    made(reader, index, hashes, checkpoint)
+}
+
+/// Makes the same proof where only the first `end` entries are held, with the proof of consistency that leads from there to the
+/// checkpoint.
+///
+/// # Errors
+/// As of [`prove_recorded`], with an index outside of what is held.
+pub fn prove_recorded_beyond(
+    reader: &impl HashReader,
+    index: u64,
+    (end, beyond): (u64, &[Hash]),
+    checkpoint: &VerifiedCheckpoint,
+) -> Result<TlogProof, ProofError> {
+    let hashes = prove_inclusion_beyond(reader, index, (end, checkpoint.head().size), beyond)?;
+    made(reader, index, hashes, checkpoint)
+}
+
+fn made(
+    reader: &impl HashReader,
+    index: u64,
+    hashes: Vec<Hash>,
+    checkpoint: &VerifiedCheckpoint,
+) -> Result<TlogProof, ProofError> {
     let leaf = reader.node(0, index)?;
     verify_inclusion(&leaf, index, &checkpoint.head(), &hashes)?;
     Ok(TlogProof {

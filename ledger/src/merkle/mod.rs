@@ -14,8 +14,8 @@ mod tests;
 
 pub use frontier::Frontier;
 pub use proof::{
-    ProofError, prove_consistency, prove_consistency_beyond, prove_inclusion, root_at, verify_consistency,
-    verify_inclusion,
+    ProofError, prove_consistency, prove_consistency_beyond, prove_inclusion, prove_inclusion_beyond,
+    root_at, verify_consistency, verify_inclusion,
 };
 pub use tiles::{TileHashes, TileReader};
 pub use tree::Tree;

@@ -64,20 +64,30 @@ pub fn prove_inclusion(reader: &impl HashReader, index: u64, size: u64) -> Resul
     if index >= size || size > TREE_SIZE_MAX {
         return Err(ProofError::IndexOutside { index, size });
     }
-    let (mut low, mut high) = (0, size);
-    let mut hashes = Vec::new();
-    while high - low > 1 {
-        let middle = low + split(high - low);
-        if index < middle {
-            hashes.push(range_root(reader, middle, high)?);
-            high = middle;
-        } else {
-            hashes.push(range_root(reader, low, middle)?);
-            low = middle;
-        }
+    let ranges = inclusion_ranges(index, size).into_iter();
+    let hashes = ranges.map(|(low, high)| range_root(reader, low, high));
+    Ok(hashes.collect::<Result<_, _>>()?)
+}
+
+/// Makes the same proof where only the first `end` leaves are at hand, with a proof of consistency that was verified from there to
+/// `new`: for a log of which less is held than its checkpoint covers.
+///
+/// # Errors
+/// An index that is not at hand, sizes out of order, a proof of another length than the sizes ask for, or a hash that cannot be
+/// read.
+pub fn prove_inclusion_beyond(
+    reader: &impl HashReader,
+    index: u64,
+    (end, new): (u64, u64),
+    beyond: &[Hash],
+) -> Result<Vec<Hash>, ProofError> {
+    if index >= end {
+        return Err(ProofError::IndexOutside { index, size: end });
     }
-    hashes.reverse();
-    Ok(hashes)
+    let known = ranges_beyond(end, new, beyond)?;
+    let ranges = inclusion_ranges(index, new).into_iter();
+    let hashes = ranges.map(|range| range_root_beyond(reader, range, end, &known));
+    Ok(hashes.collect::<Result<_, _>>()?)
 }
 
 /// Makes the proof that the tree of `new` leaves continues the tree of `old` leaves; empty when `old` is 0 or equals `new`.
@@ -104,20 +114,28 @@ pub fn prove_consistency_beyond(
     (end, new): (u64, u64),
     beyond: &[Hash],
 ) -> Result<Vec<Hash>, ProofError> {
-    if old > end || end > new || new > TREE_SIZE_MAX {
+    if old > end {
         return Err(ProofError::Shrinks { old, new });
     }
-    let known = consistency_ranges(end, new);
-    if known.len() != beyond.len() {
-        return Err(ProofError::Length {
-            got: beyond.len(),
-            expected: known.len(),
-        });
-    }
-    let known: BTreeMap<(u64, u64), Hash> = known.into_iter().zip(beyond.iter().copied()).collect();
+    let known = ranges_beyond(end, new, beyond)?;
     let ranges = consistency_ranges(old, new).into_iter();
     let hashes = ranges.map(|range| range_root_beyond(reader, range, end, &known));
     Ok(hashes.collect::<Result<_, _>>()?)
+}
+
+/// Returns the roots that a proof of consistency gives, by the ranges of leaves that they stand for.
+fn ranges_beyond(end: u64, new: u64, beyond: &[Hash]) -> Result<BTreeMap<(u64, u64), Hash>, ProofError> {
+    if end > new || new > TREE_SIZE_MAX {
+        return Err(ProofError::Shrinks { old: end, new });
+    }
+    let ranges = consistency_ranges(end, new);
+    if ranges.len() != beyond.len() {
+        return Err(ProofError::Length {
+            got: beyond.len(),
+            expected: ranges.len(),
+        });
+    }
+    Ok(ranges.into_iter().zip(beyond.iter().copied()).collect())
 }
 
 /// As [`range_root`], with the roots of what lies beyond the leaves at hand.
@@ -261,6 +279,24 @@ fn inclusion_length(index: u64, size: u64) -> usize {
         count += 1;
     }
     count
+}
+
+/// Returns the ranges of leaves whose roots an inclusion proof consists of, in its order: the leaf's sibling first.
+fn inclusion_ranges(index: u64, size: u64) -> Vec<(u64, u64)> {
+    let (mut low, mut high) = (0, size);
+    let mut ranges = Vec::new();
+    while high - low > 1 {
+        let middle = low + split(high - low);
+        if index < middle {
+            ranges.push((middle, high));
+            high = middle;
+        } else {
+            ranges.push((low, middle));
+            low = middle;
+        }
+    }
+    ranges.reverse();
+    ranges
 }
 
 /// Counts the hashes of a consistency proof.

@@ -153,6 +153,13 @@ fn a_proof_from_fewer_leaves_than_it_spans_is_the_one_made_from_all() {
                     "{old} of {end} of {new}"
                 );
             }
+            for index in 0..end {
+                assert_eq!(
+                    prove_inclusion_beyond(&held, index, (end, new), &beyond),
+                    whole.inclusion(index, new),
+                    "{index} of {end} of {new}"
+                );
+            }
         }
     }
     let held: Tree = leaves.iter().take(6).copied().collect();
@@ -163,6 +170,14 @@ fn a_proof_from_fewer_leaves_than_it_spans_is_the_one_made_from_all() {
     );
     assert_matches!(
         prove_consistency_beyond(&held, 4, (6, 11), &beyond[1..]),
+        Err(ProofError::Length { .. })
+    );
+    assert_eq!(
+        prove_inclusion_beyond(&held, 6, (6, 11), &beyond),
+        Err(ProofError::IndexOutside { index: 6, size: 6 })
+    );
+    assert_matches!(
+        prove_inclusion_beyond(&held, 4, (6, 11), &beyond[1..]),
         Err(ProofError::Length { .. })
     );
 }

@@ -557,17 +557,8 @@ impl Replica {
     /// Finds whether a checkpoint held here shows more of the log before than an administrator's opening lets count.
     fn contest(&self, opening: &Opening, number: LogNo) -> Result<(), Hindrance> {
         let named = opening.old.head.size;
-        let exact = self.checkpoints.get(&number).map(|held| held.head().size);
-        let covering = self
-            .covering
-            .get(&number)
-            .map(|covering| covering.checkpoint.head().size);
-        let mut shown = exact.max(covering).unwrap_or(0);
-        let forked = self.evidence.get(&number);
-        if let Some(evidence) = forked {
-            shown = shown.max(evidence.size);
-        }
-        if shown > named || forked.is_some() {
+        let shown = self.signed_size_of(number);
+        if shown > named || self.evidence.contains_key(&number) {
             return Err(Hindrance::Contested(Contest {
                 old: opening.old.origin.clone(),
                 named,
@@ -689,7 +680,7 @@ impl Replica {
         if continues.is_none_or(|continues| continues.opening != id) {
             return Err(taken());
         }
-        let checkpoint = self.checkpoints.get(&number).cloned();
+        let checkpoint = self.covering_checkpoint(number, 0).cloned();
         let checkpoint = checkpoint.ok_or_else(|| {
             Refusal::unavailable("epoch-waits", "the opening is not durable yet; ask again")
         })?;

@@ -26,7 +26,7 @@ use crate::cases::fold::LogNo;
 use crate::checkpoint::{OtherLines, VerifiedCheckpoint, verify_checkpoint};
 use crate::crypto::VerifyingKey;
 use crate::merkle::prove_consistency_beyond;
-use crate::proof::prove_recorded;
+use crate::proof::{prove_recorded, prove_recorded_beyond};
 use crate::world::{Need, RestoreError, Snapshot, World, WorldAlarm};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -329,6 +329,32 @@ impl Replica {
         exact.max(covering).unwrap_or(0)
     }
 
+    /// Returns how many entries a log signed as far as is known here, held or not.
+    pub fn signed_size(&self, origin: &Origin) -> u64 {
+        let number = self.world.number_of_log(origin);
+        number.map_or(0, |number| self.signed_size_of(number))
+    }
+
+    fn signed_size_of(&self, number: LogNo) -> u64 {
+        let exact = self.checkpoints.get(&number);
+        let covering = self.covering.get(&number);
+        let checkpoints = exact
+            .into_iter()
+            .chain(covering.map(|covering| &covering.checkpoint));
+        let sizes = checkpoints.map(|checkpoint| checkpoint.head().size);
+        let evidence = self.evidence.get(&number).map(|evidence| evidence.size);
+        sizes.chain(evidence).max().unwrap_or(0)
+    }
+
+    /// Returns a checkpoint under which the entry at an index can be proven: of exactly what is held, or of more.
+    fn covering_checkpoint(&self, number: LogNo, index: u64) -> Option<&VerifiedCheckpoint> {
+        let exact = self.checkpoints.get(&number);
+        let exact = exact.filter(|checkpoint| checkpoint.head().size > index);
+        let covering = self.covering.get(&number);
+        let covering = covering.filter(|covering| covering.end.size > index);
+        exact.or(covering.map(|covering| &covering.checkpoint))
+    }
+
     /// Releases what waited for a batch: proofs to those who submitted, frames to all others.
     fn persisted(&mut self, token: u64, checkpoint: Option<&[u8]>) {
         let Some(place) = self.in_flight.iter().position(|batch| batch.token == token) else {
@@ -411,8 +437,15 @@ impl Replica {
             .world
             .log_at(number)
             .ok_or_else(|| failed("the log is not held".to_owned()))?;
-        let proof =
-            prove_recorded(&log.tree, index, checkpoint).map_err(|error| failed(error.to_string()))?;
+        let covering = self.covering.get(&number);
+        let proof = match covering.filter(|covering| covering.checkpoint.head() == checkpoint.head()) {
+            Some(covering) => {
+                let beyond = (covering.end.size, covering.proof.as_slice());
+                prove_recorded_beyond(&log.tree, index, beyond, checkpoint)
+            }
+            None => prove_recorded(&log.tree, index, checkpoint),
+        };
+        let proof = proof.map_err(|error| failed(error.to_string()))?;
         Ok(Recorded {
             event,
             origin: Origin::clone(&log.origin),
@@ -425,10 +458,7 @@ impl Replica {
     /// Returns the proof of an event that is recorded and covered by a checkpoint held here.
     pub fn proof(&self, event: &EventId) -> Option<Recorded> {
         self.world.places(event).into_iter().find_map(|(number, index)| {
-            let checkpoint = self
-                .checkpoints
-                .get(&number)
-                .filter(|held| held.head().size > index)?;
+            let checkpoint = self.covering_checkpoint(number, index)?;
             self.proven(number, index, *event, checkpoint).ok()
         })
     }

@@ -229,12 +229,7 @@ impl Replica {
         };
         let mut places = self.world.places(id).into_iter();
         let (number, index) = places.find(|(log, index)| is_own(*log) && self.stands(*log, *index, id))?;
-        let covered = self
-            .checkpoints
-            .get(&number)
-            .filter(|checkpoint| checkpoint.head().size > index)
-            .cloned();
-        match covered {
+        match self.covering_checkpoint(number, index).cloned() {
             Some(checkpoint) => {
                 let result = self.proven(number, index, *id, &checkpoint);
                 self.outputs.push(Output::Reply { ticket, result });

@@ -265,7 +265,12 @@ impl Driver {
                             let held = self.disks[other].logs.get(&origin);
                             let held = held.and_then(|(entries, _)| entries.get(start_place..));
                             let entries = held.unwrap_or(&[]).to_vec();
+                            // Whoever holds no more has nothing to say, unless it is the head of exactly that.
+                            let exact = self.replicas[other].checkpoint_of(&origin);
+                            let is_more = !entries.is_empty()
+                                || exact.is_some_and(|checkpoint| checkpoint.head().size == start);
                             if other != at
+                                && is_more
                                 && !self.is_parted
                                 && let Some(frame) = self.replicas[other].frame(&origin, start, entries)
                             {

@@ -306,6 +306,70 @@ fn who_holds_more_of_the_old_log_does_not_hold_the_new_one_until_a_quorum_lets_i
     assert_eq!(driver.replicas[1].world().set_aside(&lost).len(), 1);
 }
 
+/// A proof of an event as a node gives it, verified as a stranger does.
+fn proven(driver: &Driver, at: usize, origin: &Origin, event: &EventId) -> Option<(u64, u64)> {
+    let recorded = driver.replicas[at].proof(event)?;
+    let proof = TlogProof::parse(&recorded.proof).unwrap();
+    let key = key(&crate::driver::log_key_name(origin));
+    let entry = &driver.entries[&origin.to_string()][usize::try_from(proof.index).unwrap()];
+    let checkpoint = verify_recorded(entry, &proof, &LogKey::new(origin, &key.public_key())).unwrap();
+    Some((proof.index, checkpoint.head().size))
+}
+
+#[test]
+fn what_is_left_of_a_log_of_which_nobody_holds_all_is_proven_and_continued_by_a_quorum() {
+    let mut driver = Driver::new();
+    file(&mut driver);
+    let old = driver.disks[0].clone();
+    let first = origin(&driver, "housing", 1);
+    let size = head(&driver, 0, &first, None).head.size;
+    // Two acts under one checkpoint reach nobody, but for the frame with the first of them.
+    driver.is_parted = true;
+    let [left, gone] = [(); 2].map(|()| file(&mut driver));
+    let entries = driver.entries[&first.to_string()].clone();
+    let frame = driver.replicas[0].frame(
+        &first,
+        size,
+        vec![entries[usize::try_from(size).unwrap()].clone()],
+    );
+    driver.disks[0] = old;
+    lose_lock(&mut driver);
+    driver.is_parted = false;
+    driver.input(1, Input::Frame(frame.unwrap()));
+    driver.pass();
+    forget_alarms(&mut driver);
+    for at in [0, 1] {
+        let held = head(&driver, at, &first, None);
+        assert_eq!(held.head.size, size + 1);
+        assert_eq!(driver.replicas[at].signed_size(&first), size + 2);
+        assert_eq!(proven(&driver, at, &first, &left), Some((size, size + 2)));
+        assert_eq!(proven(&driver, at, &first, &gone), None);
+    }
+    let next = opening(&driver, head(&driver, 0, &first, None), 2);
+    let refused = open(&mut driver, &next, &["housing"]).unwrap_err();
+    assert_eq!(refused.code, "epoch-contested");
+    open(&mut driver, &next, &["bureau", "civil"]).unwrap();
+    // Whoever submits what is left again is told where it is recorded.
+    let note = Entry::parse(&entries[usize::try_from(size).unwrap()])
+        .unwrap()
+        .payload;
+    let again = driver.submit(0, note.into_bytes()).unwrap();
+    assert_eq!((again.event, again.index), (left, size));
+    file(&mut driver);
+    driver.pass();
+    driver.assert_same_state();
+    for restarts in [false, true] {
+        for at in [0, 1] {
+            if restarts {
+                driver.restart(at);
+            }
+            assert!(stage(&driver, at, &left).is_some());
+            assert_eq!(stage(&driver, at, &gone), None);
+            assert_eq!(proven(&driver, at, &first, &left), Some((size, size + 2)));
+        }
+    }
+}
+
 #[test]
 fn a_quorum_may_name_the_longer_head_and_set_the_new_log_aside_whole() {
     let (mut driver, kept, lost) = contested();
