@@ -1,6 +1,7 @@
 //! A node as seen over HTTP. Nothing that it says is believed here: what matters is verified by [`crate::verify`].
 
 use crate::keystore::NamedKey;
+use crate::verify::StandingLog;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -8,17 +9,15 @@ use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Read as _};
 use std::time::Duration;
 use tally_ledger::export::ExportReader;
+use tally_ledger::world::opening_in;
 use tally_schemas::FormatError;
 use tally_schemas::api::{
     self, FederationBody, RecordedBody, RefusalBody, SubmitAnswer, SubmitBody, TOKEN_SCHEME,
 };
 use tally_schemas::checkpoint::Checkpoint;
-use tally_schemas::entry::Entry;
-use tally_schemas::epoch::Opening;
 use tally_schemas::id::{DepartmentId, EventId, NodeId, Origin};
 use tally_schemas::limits::{
-    CHECKPOINT_BYTES_MAX, CONFIRMATIONS_BYTES_MAX, ENTRY_BYTES_MAX, EPOCH_NOTE_BYTES_MAX, GENESIS_BYTES_MAX,
-    PROOF_BYTES_MAX,
+    CHECKPOINT_BYTES_MAX, CONFIRMATIONS_BYTES_MAX, ENTRY_BYTES_MAX, GENESIS_BYTES_MAX, PROOF_BYTES_MAX,
 };
 use tally_schemas::note::Note;
 use tally_schemas::tile::{ExportPath, bundles_of, tiles_of};
@@ -258,26 +257,48 @@ impl NodeClient {
         self.log_named(&name_of(origin))
     }
 
-    /// Returns the logs of a department that stand, of rising epochs, each with the number of its entries that count, as the openings
-    /// say; whoever learns from them verifies each.
+    /// Returns the logs of a department that stand, of rising epochs, as far as they count; whoever learns from them verifies each.
     ///
     /// # Errors
     /// No answer, a refusal, or an answer of another form.
-    pub fn standing_logs(&self, department: &DepartmentId) -> Result<Vec<(LogOverHttp<'_>, u64)>, NodeError> {
-        let mut logs = vec![(self.log(department)?, u64::MAX)];
-        while let Some((log, _)) = logs.last()
+    pub fn standing_logs(
+        &self,
+        department: &DepartmentId,
+    ) -> Result<Vec<StandingLog<LogOverHttp<'_>>>, NodeError> {
+        let newest = self.log(department)?;
+        let mut logs = vec![StandingLog {
+            origin: newest.origin.clone(),
+            export: Some(newest),
+            rest: Vec::new(),
+            opening: None,
+        }];
+        while let Some(log) = logs.last_mut()
             && log.origin.epoch > 1
         {
-            let origin = log.origin.clone();
+            let origin = &log.origin;
+            let first = self.entry(origin, 0)?;
             let told = |error: FormatError| NodeError::Answer {
                 url: self.base.clone(),
                 why: format!("entry 0 of {origin}: {error}"),
             };
-            let entry = Entry::parse(&self.entry(&origin, 0)?).map_err(told)?;
-            let note = Note::parse(entry.payload.as_bytes(), EPOCH_NOTE_BYTES_MAX).map_err(told)?;
-            let opening = Opening::parse_text(&note.text).map_err(told)?;
+            let old = opening_in(&first).map_err(told)?.old;
+            log.opening = Some(first);
+            let export = match self.log_of(&old.origin) {
+                Ok(export) => Some(export),
+                // No checkpoint may ever be over exactly what is left of a log.
+                Err(NodeError::Refused { status: 404, .. }) => None,
+                Err(error) => return Err(error),
+            };
+            let held = export.as_ref().map_or(0, |export| export.size);
+            let rest = (held..old.head.size).map(|index| self.entry(&old.origin, index));
+            let rest = rest.collect::<Result<_, _>>()?;
             // What an opening names is of a smaller epoch, so this ends.
-            logs.push((self.log_of(&opening.old.origin)?, opening.old.head.size));
+            logs.push(StandingLog {
+                origin: old.origin,
+                export,
+                rest,
+                opening: None,
+            });
         }
         logs.reverse();
         Ok(logs)

@@ -10,9 +10,10 @@ use tally_ledger::authority::{
 };
 use tally_ledger::checkpoint::{LogKey, VerifiedCheckpoint};
 use tally_ledger::confirmation::{ConfirmationError, verify_confirmation};
-use tally_ledger::crypto::{NoteKey, event_id};
+use tally_ledger::crypto::{NoteKey, event_id, leaf_hash};
 use tally_ledger::export::{ExportError, ExportReader, VerifiedExport, verify_export};
 use tally_ledger::fork::{Fork, ForkError, verify_fork_under};
+use tally_ledger::merkle::Tree;
 use tally_ledger::proof::{RecordedError, verify_recorded};
 use tally_ledger::world::{OpeningError, Openings, opening_in, verify_opening};
 use tally_schemas::FormatError;
@@ -91,6 +92,14 @@ pub enum VerifyError {
         /// The index that is proven.
         proof: u64,
     },
+    /// The log is not the one that the opening of the next one continues.
+    #[error("{origin} as it is shown is not the log that its next epoch continues after {size} entries")]
+    End {
+        /// The log.
+        origin: String,
+        /// How many entries count.
+        size: u64,
+    },
     /// A confirmation by another node does not hold.
     #[error("the confirmation by another node does not hold")]
     Confirmation(#[from] ConfirmationError),
@@ -110,6 +119,19 @@ pub enum VerifyError {
 pub struct Trust {
     registry: Registry,
     rosters: BTreeMap<DepartmentId, RosterHistory>,
+}
+
+/// One of the logs of a department that stand, as somebody shows it; nothing of it is believed before it was followed.
+#[derive(Debug, Clone)]
+pub struct StandingLog<R> {
+    /// The log.
+    pub origin: Origin,
+    /// Its export; none where no checkpoint is over exactly what is held of it.
+    pub export: Option<R>,
+    /// The entries behind the export, up to where the log ends: the opening of the next one vouches for them.
+    pub rest: Vec<Vec<u8>>,
+    /// Of a log of a later epoch: its entry 0, whose opening says where the log before ends.
+    pub opening: Option<Vec<u8>>,
 }
 
 /// An event that is proven to be recorded.
@@ -243,60 +265,118 @@ impl Trust {
         Ok(())
     }
 
-    /// Learns the governance recorded in one of the registrar's logs, from the entries of it that count; returns the version reached.
-    /// Notes without effect are passed over, as every node does.
-    ///
-    /// # Errors
-    /// A log that does not hold.
-    pub fn learn_governance_until(&mut self, log: &impl ExportReader, end: u64) -> Result<u64, VerifyError> {
+    /// Learns the governance recorded in one of the registrar's logs, from the entries of it that count. Notes without effect are passed
+    /// over, as every node does.
+    fn learn_governance_until(&mut self, log: &impl ExportReader, end: u64) -> Result<(), VerifyError> {
         let registrar = self.registry.genesis().registrar.clone();
-        let mut payloads = Vec::new();
+        let mut found = Vec::new();
         self.verify_log(&registrar, log, |index, bytes| {
-            if index < end
-                && let Ok(entry) = Entry::parse(bytes)
-                && PayloadKind::of(&entry.payload) == PayloadKind::Governance
-            {
-                payloads.push(entry.payload);
+            if index < end {
+                found.extend(entry_of(PayloadKind::Governance, bytes));
             }
         })?;
-        // A note without effect stays in the log and changes nothing.
-        let _effective = payloads
-            .iter()
-            .filter(|payload| self.registry.extend(payload).is_ok())
-            .count();
-        Ok(self.registry.newest().version)
+        self.learn_governance_in(&found);
+        Ok(())
     }
 
-    /// Learns the roster of a department from its logs, of rising epochs, each with the number of its entries that count: each event
-    /// that its administrator signed and that fits.
+    fn learn_governance_in(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            // A note without effect stays in the log and changes nothing.
+            let _effective = self.registry.extend(&entry.payload).is_ok();
+        }
+    }
+
+    /// Learns the governance recorded in the registrar's logs that stand, of rising epochs.
     ///
     /// # Errors
-    /// A log that does not hold.
+    /// A log that does not hold, or does not lead to the next.
+    pub fn learn_governance<R: ExportReader>(&mut self, logs: &[StandingLog<R>]) -> Result<(), VerifyError> {
+        let registrar = self.registry.genesis().registrar.clone();
+        self.follow(&registrar, logs, PayloadKind::Governance, |trust, entries| {
+            trust.learn_governance_in(entries);
+        })
+    }
+
+    /// Learns the roster of a department from its logs that stand, of rising epochs: each event that its administrator signed and that
+    /// fits.
+    ///
+    /// # Errors
+    /// A log that does not hold, or does not lead to the next.
     pub fn learn_roster<R: ExportReader>(
         &mut self,
         department: &DepartmentId,
-        logs: &[(R, u64)],
+        logs: &[StandingLog<R>],
     ) -> Result<(), VerifyError> {
-        let mut entries = Vec::new();
-        for (log, end) in logs {
-            self.verify_log(department, log, |index, bytes| {
-                if index < *end {
-                    entries.extend(Entry::parse(bytes));
-                }
-            })?;
-        }
         let mut history = RosterHistory::default();
-        for entry in entries {
-            self.learn_roster_entry(&entry, &mut history);
-        }
+        self.follow(department, logs, PayloadKind::Event, |trust, entries| {
+            for entry in entries {
+                trust.learn_roster_entry(entry, &mut history);
+            }
+        })?;
         self.rosters.insert(department.clone(), history);
         Ok(())
     }
 
-    fn learn_roster_entry(&self, entry: &Entry, history: &mut RosterHistory) {
-        if PayloadKind::of(&entry.payload) != PayloadKind::Event {
-            return;
+    /// Verifies logs of rising epochs, each up to the head that the opening of the next one names, and gives the entries of one kind of
+    /// each that count.
+    fn follow<R: ExportReader>(
+        &mut self,
+        department: &DepartmentId,
+        logs: &[StandingLog<R>],
+        kind: PayloadKind,
+        mut learn: impl FnMut(&mut Self, &[Entry]),
+    ) -> Result<(), VerifyError> {
+        for (place, log) in logs.iter().enumerate() {
+            let end = match logs.get(place + 1) {
+                Some(next) => {
+                    let unknown = || VerifyError::Epoch {
+                        origin: next.origin.to_string(),
+                    };
+                    Some(opening_in(next.opening.as_deref().ok_or_else(unknown)?)?.old)
+                }
+                None => None,
+            };
+            let counts = |index: u64| end.as_ref().is_none_or(|end| index < end.head.size);
+            let (mut first, mut found) = (None, Vec::new());
+            let mut take = |index: u64, bytes: &[u8]| {
+                if index == 0 {
+                    first = Some(bytes.to_vec());
+                }
+                if counts(index) {
+                    found.extend(entry_of(kind, bytes));
+                }
+            };
+            let mut tree = match &log.export {
+                Some(export) => self.verify_log(department, export, &mut take)?.tree,
+                None => Tree::new(),
+            };
+            // Nothing vouches for what lies behind the export of the newest log.
+            for entry in log.rest.iter().filter(|_| end.is_some()) {
+                take(tree.size(), entry);
+                tree.append(leaf_hash(entry));
+            }
+            if log.export.is_none()
+                && let Some(opening) = &log.opening
+            {
+                verify_opening(opening, &self.registry)?;
+            }
+            // By what the log before was cut, this one must begin; and it must lead to where the next one says that it ends.
+            let begins = log.opening.is_none() || log.opening == first;
+            let ends = end.as_ref().is_none_or(|end| {
+                end.origin == log.origin && tree.head_at(end.head.size).ok() == Some(end.head)
+            });
+            if !begins || !ends {
+                return Err(VerifyError::End {
+                    origin: log.origin.to_string(),
+                    size: end.map_or(tree.size(), |end| end.head.size),
+                });
+            }
+            learn(self, &found);
         }
+        Ok(())
+    }
+
+    fn learn_roster_entry(&self, entry: &Entry, history: &mut RosterHistory) {
         let Ok((note, event)) = read_event(&entry.payload) else {
             return;
         };
@@ -507,6 +587,12 @@ impl Trust {
     }
 }
 
+/// Returns an entry whose payload is of a kind.
+fn entry_of(kind: PayloadKind, bytes: &[u8]) -> Option<Entry> {
+    let entry = Entry::parse(bytes).ok()?;
+    (PayloadKind::of(&entry.payload) == kind).then_some(entry)
+}
+
 /// Returns what the checkpoint of an export says, whoever signed it.
 fn stated_by(log: &impl ExportReader) -> Result<Checkpoint, ExportError> {
     let unread = |why: String| ExportError::Read {
@@ -558,13 +644,22 @@ mod tests {
     use tally_schemas::governance::{Change, Governance, Right};
     use tally_schemas::time::Timestamp;
 
+    fn whole(log: &Log) -> StandingLog<&Log> {
+        StandingLog {
+            origin: stated_by(log).unwrap().origin,
+            export: Some(log),
+            rest: Vec::new(),
+            opening: None,
+        }
+    }
+
     #[test]
     fn a_recorded_event_is_proven_down_to_its_officers_from_the_genesis_alone() {
         let founding = founding();
         let note = request(&founding, &officer_key(&founding, "housing", "h-02"));
         let log = log_with(&note, &founding);
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &[(&log, u64::MAX)]).unwrap();
+        trust.learn_roster(&log.department, &[whole(&log)]).unwrap();
         let index = log.entries.len() as u64 - 1;
         let event = event_id(&note.text);
         let entry = log.entries.last().unwrap();
@@ -668,12 +763,72 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_of_a_log_is_what_the_opening_of_the_next_one_names() {
+        let founding = founding();
+        let payloads = roster_payloads(&founding, "housing");
+        let (all, held) = (payloads.len(), payloads.len() - 2);
+        let [whole, part] = [all, held].map(|size| Log::new(&founding, "housing", &payloads[..size]));
+        let after = |size: usize| {
+            let begun = opening(&whole, size as u64, &["housing"]);
+            Log::of_epoch(&founding, "housing", 2, &[begun])
+        };
+        let (second, cut) = (after(all), after(held));
+        let origin = |log: &Log| log.checkpoint.origin().clone();
+        let learn = |export: Option<&Log>, rest: &[Vec<u8>], next: &Log, opening: &Log| {
+            let mut trust = whole.trust.clone();
+            let logs = [
+                StandingLog {
+                    origin: origin(&whole),
+                    export,
+                    rest: rest.to_vec(),
+                    opening: None,
+                },
+                StandingLog {
+                    origin: origin(next),
+                    export: Some(next),
+                    rest: Vec::new(),
+                    opening: Some(opening.entries[0].clone()),
+                },
+            ];
+            trust.learn_roster(&whole.department, &logs)?;
+            Ok(format!("{:?}", trust.roster(&whole.department).unwrap()))
+        };
+        let full = learn(Some(&whole), &[], &second, &second).unwrap();
+        let less = learn(Some(&whole), &[], &cut, &cut).unwrap();
+        assert_ne!(full, less);
+        // The same where the end of it was not under a checkpoint of its own, or nothing of it.
+        assert_eq!(
+            learn(Some(&part), &whole.entries[held..], &second, &second).unwrap(),
+            full
+        );
+        assert_eq!(learn(None, &whole.entries, &second, &second).unwrap(), full);
+        // Less than the opening names, something else, or an opening that does not begin the log that is shown.
+        let ended = |outcome: Result<_, VerifyError>, epoch: u32| {
+            let end = Origin {
+                epoch,
+                ..origin(&whole)
+            }
+            .to_string();
+            assert_matches!(outcome, Err(VerifyError::End { origin, .. }) if origin == end);
+        };
+        ended(
+            learn(Some(&part), &whole.entries[held + 1..], &second, &second),
+            1,
+        );
+        ended(learn(Some(&part), &[], &second, &second), 1);
+        let mut other = whole.entries.clone();
+        other[all - 1][20] ^= 1;
+        ended(learn(None, &other, &second, &second), 1);
+        ended(learn(Some(&whole), &[], &second, &cut), 2);
+    }
+
+    #[test]
     fn a_signature_under_another_key_is_found_although_the_node_recorded_it() {
         let founding = founding();
         let note = request(&founding, &officer_key(&founding, "civil", "c-02"));
         let log = log_with(&note, &founding);
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &[(&log, u64::MAX)]).unwrap();
+        trust.learn_roster(&log.department, &[whole(&log)]).unwrap();
         let entry = Entry::parse(log.entries.last().unwrap()).unwrap();
         assert_matches!(
             trust.signers(&entry),
@@ -712,7 +867,7 @@ mod tests {
         let event = Event::parse_text(&note.text).unwrap();
         let log = Log::new(&founding, "housing", &roster_payloads(&founding, "housing"));
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &[(&log, u64::MAX)]).unwrap();
+        trust.learn_roster(&log.department, &[whole(&log)]).unwrap();
         let officers = trust.draft_lines(&note, &event).unwrap();
         assert_eq!(officers, [OfficerId::parse("h-01").unwrap()]);
         note.lines[0].signature[0] ^= 1;

@@ -33,6 +33,13 @@ fn open(arguments: &EpochOpen, session: &Session, output: &mut Output) -> Outcom
     let (connection, key, holder) = session.sign_in(output)?;
     let logs = logs_of(&connection, &holder.department)?;
     let (newest, shown) = logs.last().ok_or_else(|| unknown(&holder.department))?;
+    if let Some(signed) = shown.signed.filter(|_| shown.ends.is_none()) {
+        return Err(Failure::refusal("error.epoch-more-signed")
+            .with("origin", newest)
+            .with("size", shown.size)
+            .with("signed", signed)
+            .hint("hint.epoch-quorum"));
+    }
     let old = NamedHead {
         origin: newest.clone(),
         head: covered(newest, shown)?,
@@ -88,6 +95,12 @@ fn draft(arguments: &EpochDraft, session: &Session, output: &mut Output) -> Outc
         },
         _ => covered(old, shown)?,
     };
+    if let Some(signed) = shown.signed.filter(|signed| *signed > head.size) {
+        output.line(&output.texts.fill(
+            "ui.epoch-more-signed",
+            &[("origin", old), ("signed", &signed), ("size", &head.size)],
+        ));
+    }
     let old = NamedHead {
         origin: old.clone(),
         head,
@@ -147,14 +160,15 @@ fn unknown(department: &DepartmentId) -> Failure {
     Failure::invalid("error.epoch-unknown").with("department", department)
 }
 
-/// Returns the head of a log as the node shows it, which a checkpoint must cover: others could not take the rest.
+/// Returns the head of a log as the node shows it, which a checkpoint must cover, of exactly that or of more: others could not take
+/// the rest.
 fn covered(origin: &Origin, shown: &LogBody) -> Outcome<TreeHead> {
     if let Some(size) = shown.ends.filter(|ends| *ends != shown.size) {
         return Err(Failure::refusal("error.epoch-ended")
             .with("origin", origin)
             .with("size", size));
     }
-    if shown.checkpoint.unwrap_or(0) != shown.size {
+    if shown.signed.is_none() && shown.checkpoint.unwrap_or(0) != shown.size {
         return Err(Failure::unavailable("error.epoch-uncovered")
             .with("origin", origin)
             .with("size", shown.size)

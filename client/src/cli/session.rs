@@ -211,9 +211,7 @@ impl Session {
         }
         if answer.data.registry > 0 {
             let registrar = trust.registry().genesis().registrar.clone();
-            for (log, end) in node.standing_logs(&registrar)? {
-                trust.learn_governance_until(&log, end)?;
-            }
+            trust.learn_governance(&node.standing_logs(&registrar)?)?;
         }
         // The clock of a trial is set by its scenario; everywhere else this machine's own clock counts.
         let now = if trust.registry().genesis().trial {

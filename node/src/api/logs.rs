@@ -36,6 +36,7 @@ pub(super) async fn logs(State(api): State<Api>) -> Result<Json<Answer<Vec<LogBo
                 checkpoint: replica
                     .checkpoint_of(&log.origin)
                     .map(|checkpoint| checkpoint.head().size),
+                signed: Some(replica.signed_size(&log.origin)).filter(|signed| *signed > log.size()),
                 waits: number.and_then(|number| world.waits_for(number)),
                 stopped: log.stopped.clone(),
                 unreceived: world.unreceived(department).len() as u64,

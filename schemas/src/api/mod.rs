@@ -469,9 +469,12 @@ pub struct LogBody {
     pub root: String,
     /// How many are resolved.
     pub cursor: u64,
-    /// The size of the newest checkpoint held; none before the first.
+    /// The size of the newest checkpoint held of exactly the entries held up to there; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<u64>,
+    /// How many entries the log signed as far as is known here, where that is more than are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<u64>,
     /// What the next entry waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,

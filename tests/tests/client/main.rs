@@ -5,6 +5,7 @@ mod drafts;
 mod evidence;
 mod governance;
 mod parts;
+mod recovery;
 mod roster;
 mod transcripts;
 mod trial;

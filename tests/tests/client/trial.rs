@@ -144,9 +144,14 @@ impl Trial {
 
     /// Stops both nodes as a power cut does, deletes a file of one, and starts them again.
     pub fn lose(&mut self, node: &str, file: &str) {
+        self.stopped(|home| fs::remove_file(home.join("data").join(node).join(file)).unwrap());
+    }
+
+    /// Stops both nodes as a power cut does, does something to their folder, and starts them again.
+    pub fn stopped(&mut self, act: impl FnOnce(&Path)) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        fs::remove_file(self.home().join("data").join(node).join(file)).unwrap();
+        act(&self.home());
         self.child = run(&self.home());
         for node in 0..self.addresses.len() {
             self.await_that("the node answers", || {
