@@ -24,9 +24,12 @@ use tally_node::bus::{Bus as _, Inbound, Inbox, Publication};
 use tally_node::clock::Clock;
 use tally_node::config::Settings;
 use tally_node::runtime::Node;
+use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{Entry, EntryHeader, RegistryRef};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{FederationId, Hash, NodeId, Origin};
+use tally_schemas::limits::CHECKPOINT_BYTES_MAX;
+use tally_schemas::note::Note;
 use tally_schemas::question::{Answer, Question};
 use tally_schemas::time::Timestamp;
 
@@ -38,7 +41,8 @@ struct Log {
 }
 
 impl Log {
-    fn new(federation: &FederationId, id: &str, size: u64) -> Self {
+    /// A log of so many entries, of which none from `bad` on can stand.
+    fn new(federation: &FederationId, id: &str, size: u64, bad: u64) -> Self {
         let founded = sha256(&[genesis().text.as_bytes()]);
         let origin = Origin {
             federation: federation.clone(),
@@ -61,7 +65,11 @@ impl Log {
                 },
                 payload: "tally/nothing-known/v1\n".to_owned(),
             };
-            let bytes = entry.to_bytes();
+            let bytes = if index < bad {
+                entry.to_bytes()
+            } else {
+                b"no entry".to_vec()
+            };
             prev = leaf_hash(&bytes);
             tree.append(prev);
             entries.push(bytes);
@@ -73,16 +81,17 @@ impl Log {
         }
     }
 
-    /// A run of its entries under the checkpoint of all.
-    fn frame(&self, start: u64, end: u64) -> Vec<u8> {
-        let consistency: Vec<Hash> = self.tree.consistency(end, self.tree.size()).unwrap();
+    /// A run of its entries under a checkpoint over so many.
+    fn frame(&self, start: u64, end: u64, signed: u64) -> Vec<u8> {
+        let consistency: Vec<Hash> = self.tree.consistency(end, signed).unwrap();
         let signing = key(&format!("log {}", self.origin.department));
         let frame = Frame {
             origin: self.origin.clone(),
             start,
             entries: self.entries[start as usize..end as usize].to_vec(),
             consistency,
-            checkpoint: sign_checkpoint(&self.origin, self.tree.head(), &signing).to_bytes(),
+            checkpoint: sign_checkpoint(&self.origin, self.tree.head_at(signed).unwrap(), &signing)
+                .to_bytes(),
         };
         frame.encode().unwrap()
     }
@@ -99,7 +108,7 @@ fn peer(
     let (log, asked_in_vain) = (log.clone(), asked_in_vain.clone());
     let inbox: Inbox = Arc::new(move |inbound| {
         if let Inbound::Question { bytes, answer } = inbound {
-            let frames = |start: u64| Answer::Frames(vec![log.frame(start.min(held), held)]);
+            let frames = |start: u64| Answer::Frames(vec![log.frame(start.min(held), held, log.tree.size())]);
             let reply = match Question::decode(&bytes).unwrap() {
                 Question::Range { origin, start } if origin == log.origin => {
                     if start >= held {
@@ -124,47 +133,160 @@ fn start(dir: &Path, net: &EmbeddedNet) -> Node {
     Node::start(&settings, clock, |inbox, _| Ok(net.join(&settings.node, inbox))).unwrap()
 }
 
+/// Asks the node for a range of a log; returns where the frames of its answer begin and end, and under a checkpoint of how many.
+fn ranges_of(peer: &EmbeddedBus, log: &Log, start: u64) -> Vec<(u64, u64, u64)> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let question = Question::Range {
+        origin: log.origin.clone(),
+        start,
+    };
+    let answer = Box::new(move |bytes: Option<Vec<u8>>| sender.send(bytes.unwrap()).unwrap());
+    assert!(peer.ask(&NodeId::parse("n3").unwrap(), question.encode().unwrap(), answer));
+    let bytes = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+    let Answer::Frames(frames) = Answer::decode(&bytes).unwrap() else {
+        panic!("no frames");
+    };
+    let frames = frames.iter().map(|bytes| Frame::decode(bytes).unwrap());
+    let signed = |frame: &Frame| {
+        let note = Note::parse(&frame.checkpoint, CHECKPOINT_BYTES_MAX).unwrap();
+        Checkpoint::parse(&note.text).unwrap().head.size
+    };
+    frames
+        .map(|frame| (frame.start, frame.end(), signed(&frame)))
+        .collect()
+}
+
+fn held(node: &Node) -> u64 {
+    node.shared().view(|replica| {
+        let log = replica.world().log(&department("civil"));
+        log.map_or(0, tally_ledger::world::Log::cursor)
+    })
+}
+
+fn await_held(node: &Node, size: u64) {
+    let began = Instant::now();
+    while held(node) < size {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "in vain waited for entry {size}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn publish(peer: &EmbeddedBus, log: &Log, bytes: Vec<u8>) {
+    peer.publish(Publication {
+        origin: log.origin.clone(),
+        has_entries: true,
+        bytes: bytes.into(),
+    });
+}
+
 #[test]
 fn a_host_that_holds_no_more_is_not_asked_again_and_again_but_others_are() {
     let home = tempfile::tempdir().unwrap();
     let federation = found(home.path(), "n3", author::ASIDE);
-    let log = Arc::new(Log::new(&federation, "civil", 8));
+    let log = Arc::new(Log::new(&federation, "civil", 8, 8));
     let net = EmbeddedNet::new();
     let in_vain = Arc::new(AtomicUsize::new(0));
     // The host of the log, restored from an old copy, and a node that holds all of it but is cut off at first.
     let host = peer(&net, "n2", &log, 6, &in_vain);
     let other = peer(&net, "n1", &log, 8, &Arc::default());
     let node = start(home.path(), &net);
-    let held = || {
-        node.shared().view(|replica| {
-            let log = replica.world().log(&department("civil"));
-            log.map_or(0, tally_ledger::world::Log::size)
-        })
-    };
-    let await_held = |size: u64| {
-        let began = Instant::now();
-        while held() < size {
-            assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "in vain waited for entry {size}; asked in vain {} times",
-                in_vain.load(Ordering::SeqCst)
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    };
     net.cut(&NodeId::parse("n1").unwrap());
-    host.publish(Publication {
-        origin: log.origin.clone(),
-        has_entries: true,
-        bytes: log.frame(0, 6).into(),
-    });
-    await_held(6);
+    publish(&host, &log, log.frame(0, 6, 8));
+    await_held(&node, 6);
     // Long enough for a storm of questions.
     std::thread::sleep(Duration::from_secs(3));
     let asked = in_vain.load(Ordering::SeqCst);
     assert!((1..=10).contains(&asked), "asked in vain {asked} times");
     net.mend(&NodeId::parse("n1").unwrap());
-    await_held(8);
+    await_held(&node, 8);
+    assert_eq!(ranges_of(&other, &log, 2), [(2, 8, 8)]);
     node.stop();
     drop((host, other));
+}
+
+#[test]
+fn a_host_whose_answers_do_not_hold_keeps_nobody_from_what_others_hold() {
+    let home = tempfile::tempdir().unwrap();
+    let federation = found(home.path(), "n3", author::ASIDE);
+    let log = Arc::new(Log::new(&federation, "civil", 8, 8));
+    let net = EmbeddedNet::new();
+    let other = peer(&net, "n1", &log, 8, &Arc::default());
+    // The host of the log says that there is more, and gives entries that do not lie under the checkpoint that it shows.
+    let shown = log.clone();
+    let lies: Inbox = Arc::new(move |inbound| {
+        if let Inbound::Question { bytes, answer } = inbound {
+            let reply = match Question::decode(&bytes).unwrap() {
+                Question::Range { start, .. } => {
+                    let mut frame = Frame::decode(&shown.frame(start.min(8), 8, 8)).unwrap();
+                    frame.entries = vec![b"no entry".to_vec(); 3];
+                    Answer::Frames(vec![frame.encode().unwrap()])
+                }
+                Question::Heads => Answer::Frames(vec![shown.frame(8, 8, 8)]),
+                _ => Answer::Nothing,
+            };
+            answer(reply.encode().unwrap());
+        }
+        true
+    });
+    let host = net.join(&NodeId::parse("n2").unwrap(), lies);
+    let node = start(home.path(), &net);
+    await_held(&node, 8);
+    node.stop();
+    drop((host, other));
+}
+
+#[test]
+fn what_no_checkpoint_of_exactly_that_covers_is_shown_and_is_in_a_snapshot_all_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let federation = found(home.path(), "n3", author::ASIDE);
+    // More than one tile of it stands, and an entry that cannot stand lies under the same checkpoint.
+    let log = Log::new(&federation, "civil", 700, 600);
+    let net = EmbeddedNet::new();
+    let peer = peer(
+        &net,
+        "n2",
+        &Arc::new(Log::new(&federation, "civil", 0, 0)),
+        0,
+        &Arc::default(),
+    );
+    let node = start(home.path(), &net);
+    publish(&peer, &log, log.frame(0, 40, 40));
+    await_held(&node, 40);
+    publish(&peer, &log, log.frame(40, 601, 700));
+    await_held(&node, 600);
+    let check = |node: &Node| {
+        assert_eq!(ranges_of(&peer, &log, 600), [(600, 600, 700)]);
+        assert_eq!(ranges_of(&peer, &log, 40), [(40, 600, 700)]);
+        assert_eq!(ranges_of(&peer, &log, 7), [(7, 40, 40), (40, 600, 700)]);
+        for index in [0, 39, 40, 300, 599] {
+            let entry = node.shared().entry(&log.origin, index).unwrap().unwrap();
+            assert_eq!(entry.to_vec(), log.entries[index as usize]);
+        }
+        assert_eq!(node.shared().entry(&log.origin, 600).unwrap(), None);
+    };
+    check(&node);
+    node.stop();
+    assert!(home.path().join("data/snapshot/head").is_file());
+    let node = start(home.path(), &net);
+    assert_eq!(held(&node), 600, "it starts from the snapshot");
+    let began = Instant::now();
+    while !node
+        .shared()
+        .health()
+        .reasons
+        .iter()
+        .all(|reason| reason.contains("civil"))
+    {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            node.shared().health()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    check(&node);
+    node.stop();
 }

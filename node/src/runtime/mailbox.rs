@@ -50,8 +50,8 @@ pub struct Submission {
 /// Why a node asked another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// For entries of a log.
-    Range(Origin),
+    /// For entries of a log, from a position on.
+    Range(Origin, u64),
     /// For its heads.
     Heads,
     /// Before the first signature: for the own log as the peer knows it.

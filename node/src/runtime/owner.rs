@@ -9,14 +9,16 @@ use super::verify::Workers;
 use crate::bus::{Bus, OnDone};
 use crate::drafts::{Around, BoxAnswer, BoxRequest, DraftError, DraftsBox};
 use crate::keyring::Keyring;
-use crate::store::{DataDir, Part};
+use crate::store::{DataDir, Part, entry_key};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tally_ledger::replica::{Alarm, Family, Input, Refusal, Ticket};
 use tally_ledger::world::Log;
 use tally_schemas::api::{PossibleAct, RefusalBody, remedy};
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
+use tally_schemas::snapshot::Row;
 use tally_schemas::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -273,30 +275,66 @@ impl Owner {
         }
     }
 
-    /// Keeps a snapshot when everything that it rests on is durable and in the files of the logs; says whether it did.
+    /// Keeps a snapshot when everything that it rests on is durable and in the files of the logs, or kept with it; says whether it did.
     fn try_keep_snapshot(&mut self) -> Result<bool, String> {
         let shared = self.shared.clone();
-        let exported = {
-            let mut stores = locked(&shared.stores);
-            stores.settle_all().map_err(|error| describe(&error))?;
-            stores.exported_sizes()
+        let Some(rest) = self.rest_of_logs()? else {
+            return Ok(false);
         };
         let mut replica = shared.replica.write().unwrap_or_else(PoisonError::into_inner);
-        let is_exported = |log: &Log| {
-            let size = exported.get(&log.origin).copied().unwrap_or(0);
-            log.cursor() <= size
-        };
-        if !replica.world().logs().all(is_exported) {
-            return Ok(false);
-        }
         let Some(mut snapshot) = replica.snapshot().map_err(|error| describe(&error))? else {
             return Ok(false);
         };
         snapshot.head.unfetched = self.parts.unfetched();
+        if !rest.is_empty() {
+            snapshot.rows.extend(rest);
+            snapshot
+                .rows
+                .sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        }
         let rows = &shared.archive.rows;
         rows.write(&snapshot.head, &snapshot.rows)
             .map_err(|error| describe(&error))?;
         Ok(replica.let_go(&snapshot))
+    }
+
+    /// Brings the files of the logs up to date, and returns rows for the resolved entries that no export will have: of a log that stopped
+    /// or ended under a checkpoint of more. None where an export is still to come.
+    fn rest_of_logs(&self) -> Result<Option<Vec<Row>>, String> {
+        let shared = &self.shared;
+        let mut stores = locked(&shared.stores);
+        stores.settle_all().map_err(|error| describe(&error))?;
+        let exported = stores.exported_sizes();
+        drop(stores);
+        let behind: Vec<(Origin, Range<u64>, bool)> = shared.view(|replica| {
+            let logs = replica.world().logs().map(|log| {
+                let size = exported.get(&log.origin).copied().unwrap_or(0);
+                let is_final = log.stopped.is_some() || log.end.is_some();
+                (Origin::clone(&log.origin), size..log.cursor(), is_final)
+            });
+            logs.filter(|(_, rest, _)| !rest.is_empty()).collect()
+        });
+        if behind.iter().any(|(.., is_final)| !is_final) {
+            return Ok(None);
+        }
+        let mut rows = Vec::new();
+        for (origin, rest, _) in behind {
+            for index in rest {
+                let key = entry_key(&origin, index);
+                let kept = shared.archive.rows.row(&key).map_err(|error| describe(&error))?;
+                if kept.is_some() {
+                    continue;
+                }
+                let read = locked(&shared.stores).range(&origin, index, 1, 0);
+                let entry = read.map_err(|error| describe(&error))?.pop();
+                let entry = entry.ok_or_else(|| format!("entry {index} of {origin} is not in its store"))?;
+                rows.push(Row {
+                    key,
+                    value: Some(entry.to_vec()),
+                });
+            }
+        }
+        Ok(Some(rows))
     }
 
     /// Completes the files of the logs while nobody waits.

@@ -21,15 +21,65 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How many bytes of entries go into the answer to a question for a range.
 const RANGE_BYTES_MAX: usize = FRAME_BYTES_MAX - 48 * 1024;
 
-/// The last question for a range of a log.
+/// After how long without a question the host of a log is asked first again.
+const HOST_FIRST_AGAIN: Duration = Duration::from_secs(60);
+
+/// The last question for a range of a log, and how far the questions have come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AskedRange {
     start: u64,
     at: Instant,
-    /// Which of those who may hold the log was asked.
+    /// Which of those who may hold the log was asked: the host is 0, the next 1, and so on, around again.
     attempt: usize,
-    /// Whether the answer reached beyond the start.
+    /// How many of them were asked one after the other since it was last waited.
+    in_round: usize,
+    /// Whether an answer came that reaches beyond the start.
     is_answered: bool,
+    /// The furthest start that was asked for, and whom.
+    furthest: (u64, usize),
+}
+
+impl AskedRange {
+    /// Chooses whom to ask now; nobody when the same was asked just before.
+    ///
+    /// Whoever had the last range is asked for the next one; who brought nothing further gives way to the next, whatever was answered;
+    /// what lies further back, where the histories of a log may part, the host is asked first.
+    fn next(last: Option<&Self>, start: u64, now: Instant) -> Option<usize> {
+        let Some(last) = last else { return Some(0) };
+        let waited = now.saturating_duration_since(last.at);
+        let (furthest, by) = last.furthest;
+        if last.start == start && waited < ASK_AGAIN {
+            None
+        } else if waited >= HOST_FIRST_AGAIN {
+            Some(0)
+        } else if start > furthest {
+            Some(if last.is_answered {
+                last.attempt
+            } else {
+                last.attempt + 1
+            })
+        } else if start == furthest {
+            Some(by + 1)
+        } else if start == last.start {
+            Some(last.attempt + 1)
+        } else {
+            Some(0)
+        }
+    }
+
+    fn asked(last: Option<&Self>, start: u64, attempt: usize, in_round: usize, now: Instant) -> Self {
+        let furthest = last
+            .map(|last| last.furthest)
+            .filter(|(furthest, _)| *furthest > start);
+        Self {
+            start,
+            at: now,
+            attempt,
+            in_round,
+            is_answered: false,
+            furthest: furthest.unwrap_or((start, attempt)),
+        }
+    }
 }
 
 impl Owner {
@@ -47,30 +97,20 @@ impl Owner {
 
     /// Asks a peer for entries: the host of the log first, then the others in turn.
     pub(super) fn want(&mut self, replica: &Replica, origin: &Origin, start: u64) {
-        let attempt = match self.ranges.get(origin) {
-            Some(last) if last.start == start && last.at.elapsed() < ASK_AGAIN => return,
-            // It goes on from what the last answer brought.
-            Some(last) if last.start != start && last.is_answered => 0,
-            Some(last) => last.attempt + 1,
-            None => 0,
-        };
-        self.ask_range(replica, origin, start, attempt);
+        let last = self.ranges.get(origin);
+        if let Some(attempt) = AskedRange::next(last, start, Instant::now()) {
+            self.ask_range(replica, origin, start, attempt, 0);
+        }
     }
 
     /// Notes what came of a question for a range. Frames that do not reach beyond its start are no answer: the node asked holds no
     /// more than this one, and would say so again as often as it is asked.
-    fn range_answered(&mut self, origin: &Origin, frames: &[Frame]) {
-        let Some(last) = self.ranges.get_mut(origin) else {
-            return;
-        };
-        let start = last.start;
-        if frames
-            .iter()
-            .any(|frame| frame.origin == *origin && frame.end() > start)
-        {
+    fn range_answered(&mut self, origin: &Origin, start: u64, frames: &[Frame]) {
+        let reaches = |frame: &Frame| frame.origin == *origin && frame.end() > start;
+        if !frames.iter().any(reaches) {
+            self.ask_another(&Asked::Range(origin.clone(), start));
+        } else if let Some(last) = self.ranges.get_mut(origin).filter(|last| last.start == start) {
             last.is_answered = true;
-        } else {
-            self.ask_another(&Asked::Range(origin.clone()));
         }
     }
 
@@ -90,25 +130,25 @@ impl Owner {
         holders
     }
 
-    fn ask_range(&mut self, replica: &Replica, origin: &Origin, start: u64, attempt: usize) {
+    /// Asks one of those who may hold a range, beginning with that of an attempt; `before` of them were asked in this round.
+    fn ask_range(&mut self, replica: &Replica, origin: &Origin, start: u64, attempt: usize, before: usize) {
         let targets = self.holders(replica, origin);
-        if targets.is_empty() {
-            return;
-        }
         let question = Question::Range {
             origin: origin.clone(),
             start,
         };
-        let range = AskedRange {
-            start,
-            at: Instant::now(),
-            attempt,
-            is_answered: false,
-        };
-        self.ranges.insert(origin.clone(), range);
-        for turn in 0..targets.len() {
-            let target = targets.get((attempt + turn) % targets.len());
-            if target.is_some_and(|node| self.ask(node, &question, Asked::Range(origin.clone()))) {
+        for turn in 0..targets.len().saturating_sub(before) {
+            let attempt = attempt + turn;
+            let range = AskedRange::asked(
+                self.ranges.get(origin),
+                start,
+                attempt,
+                before + turn + 1,
+                Instant::now(),
+            );
+            self.ranges.insert(origin.clone(), range);
+            let target = targets.get(attempt % targets.len());
+            if target.is_some_and(|node| self.ask(node, &question, Asked::Range(origin.clone(), start))) {
                 return;
             }
         }
@@ -116,17 +156,16 @@ impl Owner {
 
     /// Asks the next node for a range when the one asked does not listen or has nothing; each is asked once in a round.
     pub(super) fn ask_another(&mut self, asked: &Asked) {
-        let Asked::Range(origin) = asked else { return };
-        let Some(AskedRange { start, attempt, .. }) = self.ranges.get(origin).copied() else {
+        let Asked::Range(origin, start) = asked else {
+            return;
+        };
+        let last = self.ranges.get(origin).copied();
+        // An answer to an earlier question says nothing about this one.
+        let Some(last) = last.filter(|last| last.start == *start && !last.is_answered) else {
             return;
         };
         let shared = self.shared.clone();
-        shared.view(|replica| {
-            let count = self.holders(replica, origin).len().max(1);
-            if (attempt + 1) % count != 0 {
-                self.ask_range(replica, origin, start, attempt + 1);
-            }
-        });
+        shared.view(|replica| self.ask_range(replica, origin, *start, last.attempt + 1, last.in_round));
     }
 
     pub(super) fn ask_for_heads_of_all(&self) {
@@ -158,11 +197,11 @@ impl Owner {
             }
         };
         match (asked, answer) {
-            (Asked::Range(_), Answer::Nothing) => self.ask_another(asked),
-            (Asked::Range(_) | Asked::Heads | Asked::OwnHead(..), Answer::Frames(frames)) => {
+            (Asked::Range(..), Answer::Nothing) => self.ask_another(asked),
+            (Asked::Range(..) | Asked::Heads | Asked::OwnHead(..), Answer::Frames(frames)) => {
                 let frames: Vec<Frame> = frames.iter().filter_map(|bytes| self.read_frame(bytes)).collect();
-                if let Asked::Range(origin) = asked {
-                    self.range_answered(origin, &frames);
+                if let Asked::Range(origin, start) = asked {
+                    self.range_answered(origin, *start, &frames);
                 }
                 for frame in frames {
                     self.take_frame(frame, inputs);
@@ -215,36 +254,48 @@ impl Owner {
         }
     }
 
+    /// Answers with entries from a position on: up to the newest checkpoint over exactly what stands below it; and, where that is room
+    /// for, with what is held beyond that under a checkpoint of more, which may never be complete.
     fn answer_range(&self, origin: &Origin, start: u64) -> Answer {
-        // Up to a checkpoint of exactly what stands below it first: under a later one alone, what may never be complete could be held
-        // and not be exported.
-        let (size, exact) = self
-            .shared
-            .view(|replica| (replica.shown_size(origin), replica.checkpoint_of(origin).cloned()));
-        let exact = exact.map_or(0, |checkpoint| checkpoint.head().size);
-        let size = if start < exact { exact } else { size };
+        let (shown, exact) = self.shared.view(|replica| {
+            let exact = replica.checkpoint_of(origin);
+            let exact = exact.map_or(0, |checkpoint| checkpoint.head().size);
+            (replica.shown_size(origin), exact)
+        });
+        let start = start.min(shown);
+        let end = if start < exact { exact } else { shown };
+        let Some((first, after)) = self.range_frame(origin, start, end) else {
+            return Answer::Nothing;
+        };
+        let beyond = (after == exact && start < exact && exact < shown)
+            .then(|| self.range_frame(origin, exact, shown))
+            .flatten()
+            .filter(|(beyond, _)| first.len() + beyond.len() + 16 <= FRAME_BYTES_MAX);
+        let frames = std::iter::once(first).chain(beyond.map(|(beyond, _)| beyond));
+        Answer::Frames(frames.collect())
+    }
+
+    /// Makes a frame of the entries of a range, as many as go into one; returns where they end.
+    fn range_frame(&self, origin: &Origin, start: u64, end: u64) -> Option<(Vec<u8>, u64)> {
         let stores = locked(&self.shared.stores);
         if !stores.has(origin) {
-            return Answer::Nothing;
+            return None;
         }
-        let start = start.min(size);
-        let count = (size - start).min(BATCH_ENTRIES_MAX as u64);
-        let entries = match stores.range(origin, start, count, RANGE_BYTES_MAX) {
-            Ok(entries) => entries,
-            Err(error) => {
-                let why = describe(&error);
+        let count = end.saturating_sub(start).min(BATCH_ENTRIES_MAX as u64);
+        let read = stores
+            .range(origin, start, count, RANGE_BYTES_MAX)
+            .inspect_err(|error| {
+                let why = describe(error);
                 self.shared
                     .alarm(&format!("a range of {origin} cannot be read: {why}"));
-                return Answer::Nothing;
-            }
-        };
+            });
         drop(stores);
-        let entries: Vec<Vec<u8>> = entries.iter().map(|entry| entry.to_vec()).collect();
-        let frame = self.shared.view(|replica| replica.frame(origin, start, entries));
-        match frame.map(|frame| frame.encode()) {
-            Some(Ok(bytes)) => Answer::Frames(vec![bytes]),
-            _ => Answer::Nothing,
-        }
+        let entries: Vec<Vec<u8>> = read.ok()?.iter().map(|entry| entry.to_vec()).collect();
+        let after = start + entries.len() as u64;
+        let frame = self
+            .shared
+            .view(|replica| replica.frame(origin, start, entries))?;
+        Some((frame.encode().ok()?, after))
     }
 
     fn answer_heads(&self) -> Answer {
@@ -264,5 +315,62 @@ impl Owner {
                 .collect()
         });
         Answer::Frames(frames)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks for starts one after the other, with the seconds in between; an answer reached further where it says so.
+    fn attempts(steps: &[(u64, u64, bool)]) -> Vec<Option<usize>> {
+        let mut now = Instant::now();
+        let mut last: Option<AskedRange> = None;
+        let mut attempts = Vec::new();
+        for (start, wait, is_answered) in steps {
+            now += Duration::from_secs(*wait);
+            let next = AskedRange::next(last.as_ref(), *start, now);
+            attempts.push(next);
+            if let Some(attempt) = next {
+                let asked = AskedRange::asked(last.as_ref(), *start, attempt, 1, now);
+                last = Some(AskedRange {
+                    is_answered: *is_answered,
+                    ..asked
+                });
+            }
+        }
+        attempts
+    }
+
+    #[test]
+    fn who_had_the_last_range_is_asked_for_the_next_and_who_brings_nothing_gives_way() {
+        // Range after range comes from the host.
+        assert_eq!(
+            attempts(&[(0, 0, true), (40, 0, true), (80, 0, true)]),
+            [Some(0), Some(0), Some(0)]
+        );
+        // The same is not asked again at once, and then another is asked, who goes on.
+        assert_eq!(
+            attempts(&[(0, 0, false), (0, 1, false), (0, 1, true), (40, 0, true)]),
+            [Some(0), None, Some(1), Some(1)]
+        );
+        // What an answer brought was no good: the next one is asked, also when it was looked further back meanwhile.
+        assert_eq!(
+            attempts(&[
+                (9, 0, true),
+                (8, 0, true),
+                (6, 0, true),
+                (9, 2, true),
+                (9, 2, true)
+            ]),
+            [Some(0), Some(0), Some(0), Some(1), Some(2)]
+        );
+        // Published frames carried it further while the host did not answer.
+        assert_eq!(attempts(&[(0, 0, false), (5, 1, true)]), [Some(0), Some(1)]);
+        // After a long time the host again.
+        assert_eq!(
+            attempts(&[(0, 0, false), (0, 2, true), (40, 90, true)]),
+            [Some(0), Some(1), Some(0)]
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! What the core reads back: rows of the snapshot, entries and full tiles from the files of the logs.
 //!
 //! Reads files by their path, without asking the stores that write them: a bundle or tile that is full never changes, and of a partial one
-//! there is always a file that has at least what a snapshot rests on.
+//! there is always a file that has at least what a snapshot rests on. What no export of a log will ever have, because no checkpoint is over
+//! exactly that, is in rows of the snapshot.
 
 use super::durable;
 use super::error::StoreError;
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tally_ledger::archive::{Archive, ArchiveError};
-use tally_ledger::crypto::node_hash;
+use tally_ledger::crypto::{leaf_hash, node_hash, sha256};
 use tally_schemas::id::{Hash, Origin};
 use tally_schemas::tile::{BundleId, TILE_WIDTH, TileId};
 
@@ -63,6 +64,37 @@ impl DiskArchive {
         Ok(Some(entries))
     }
 
+    /// Returns a full tile: from its file, or from the entries below it where they are in no export, or in part.
+    fn tile(&self, origin: &Origin, id: TileId) -> Result<Arc<Vec<Hash>>, ArchiveError> {
+        let key = (origin.clone(), id);
+        if let Some(tile) = self.tiles.get(&key) {
+            return Ok(tile);
+        }
+        let folder = self.data.log_files(origin);
+        let tile = if folder.join(id.path()).exists() {
+            let read = read_tile(&folder, id).and_then(|read| Ok(read?));
+            read.map_err(|error| ArchiveError::new(format!("{} of {origin}", id.path()), error))?
+        } else {
+            let row = u64::from(TILE_WIDTH);
+            let places = id.index * row..(id.index + 1) * row;
+            let hash = |place: u64| match id.level.checked_sub(1) {
+                None => Ok(leaf_hash(&self.entry(origin, place)?)),
+                Some(level) => {
+                    let below = TileId {
+                        level,
+                        index: place,
+                        width: TILE_WIDTH,
+                    };
+                    Ok(root_of(self.tile(origin, below)?.to_vec()))
+                }
+            };
+            places.map(hash).collect::<Result<_, ArchiveError>>()?
+        };
+        let tile = Arc::new(tile);
+        self.tiles.put(key, tile.clone());
+        Ok(tile)
+    }
+
     fn find(&self, origin: &Origin, index: u64) -> Result<Option<Arc<[u8]>>, StoreError> {
         let row = u64::from(TILE_WIDTH);
         let place = usize::try_from(index % row).unwrap_or(usize::MAX);
@@ -86,6 +118,12 @@ impl DiskArchive {
     }
 }
 
+/// Returns the key of the row that has an entry which is in no export.
+pub(crate) fn entry_key(origin: &Origin, index: u64) -> Vec<u8> {
+    let log = sha256(&[origin.to_string().as_bytes()]);
+    [&b"r"[..], &log.0, &index.to_be_bytes()].concat()
+}
+
 /// Returns the width of the widest partial bundle at an index.
 fn widest(folder: &Path, index: u64) -> Result<Option<u16>, StoreError> {
     let full = BundleId {
@@ -107,11 +145,15 @@ impl Archive for DiskArchive {
 
     fn entry(&self, origin: &Origin, index: u64) -> Result<Arc<[u8]>, ArchiveError> {
         let what = || format!("entry {index} of {origin}");
-        match self.find(origin, index) {
-            Ok(Some(entry)) => Ok(entry),
-            Ok(None) => Err(ArchiveError::new(what(), "it is not in the files of the log")),
-            Err(error) => Err(ArchiveError::new(what(), error)),
-        }
+        let found = self
+            .find(origin, index)
+            .map_err(|error| ArchiveError::new(what(), error))?;
+        let kept = match found {
+            Some(entry) => return Ok(entry),
+            None => self.rows.row(&entry_key(origin, index))?,
+        };
+        let missing = || ArchiveError::new(what(), "it is not in the files of the log");
+        kept.map(Arc::from).ok_or_else(missing)
     }
 
     fn node(&self, origin: &Origin, level: u8, index: u64) -> Result<Hash, ArchiveError> {
@@ -124,28 +166,22 @@ impl Archive for DiskArchive {
             index: index / row,
             width: TILE_WIDTH,
         };
-        let key = (origin.clone(), id);
-        let tile = match self.tiles.get(&key) {
-            Some(tile) => tile,
-            None => {
-                let read = read_tile(&self.data.log_files(origin), id).and_then(|read| Ok(read?));
-                let tile = Arc::new(read.map_err(|error| failed(error.to_string()))?);
-                self.tiles.put(key, tile.clone());
-                tile
-            }
-        };
+        let tile = self.tile(origin, id)?;
         let start = usize::try_from((index % row) << height).unwrap_or(usize::MAX);
         let below = tile.get(start..).and_then(|rest| rest.get(..1 << height));
-        let mut nodes = below
-            .ok_or_else(|| failed("the tile is short".to_owned()))?
-            .to_vec();
-        while nodes.len() > 1 {
-            let pairs = nodes.as_chunks::<2>().0.iter();
-            nodes = pairs.map(|[left, right]| node_hash(left, right)).collect();
-        }
-        let node = nodes.first().copied();
-        node.ok_or_else(|| failed("the tile is empty".to_owned()))
+        below
+            .map(|below| root_of(below.to_vec()))
+            .ok_or_else(|| failed("the tile is short".to_owned()))
     }
+}
+
+/// Returns the root over as many hashes as a power of two.
+fn root_of(mut nodes: Vec<Hash>) -> Hash {
+    while nodes.len() > 1 {
+        let pairs = nodes.as_chunks::<2>().0.iter();
+        nodes = pairs.map(|[left, right]| node_hash(left, right)).collect();
+    }
+    nodes.first().copied().unwrap_or_default()
 }
 
 /// What was read last.

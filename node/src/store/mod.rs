@@ -21,6 +21,7 @@ mod conformance;
 mod fixture;
 
 pub use archive::DiskArchive;
+pub(crate) use archive::entry_key;
 pub use error::{Damage, DamageKind, StoreError};
 pub use fsck::{FsckCounts, FsckProgress, FsckReport, KnownKeys, fsck};
 pub use layout::{DataDir, folder_name};
