@@ -155,12 +155,17 @@ pub(crate) fn by_administrators(trust: &Trust, text: String, by: &[&str]) -> Not
 
 /// The opening of the next epoch of a log, of which so many entries count, under the log key as before.
 pub(crate) fn opening(log: &Log, size: u64, by: &[&str]) -> String {
+    opening_of(log.checkpoint.origin().epoch + 1, log, size, by)
+}
+
+/// The opening of a later epoch that continues a log.
+pub(crate) fn opening_of(epoch: u32, log: &Log, size: u64, by: &[&str]) -> String {
     let origin = log.checkpoint.origin().clone();
     let record = log.trust.registry().department(&log.department, 0).unwrap();
     let opening = Opening {
         federation: origin.federation.clone(),
         origin: Origin {
-            epoch: origin.epoch + 1,
+            epoch,
             ..origin.clone()
         },
         old: NamedHead {

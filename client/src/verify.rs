@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tally_ledger::authority::check::administrator_right;
 use tally_ledger::authority::{
-    Registry, RegistryError, Roster, RosterFact, RosterHistory, Void, check_signers,
+    OpenedBy, Registry, RegistryError, Roster, RosterFact, RosterHistory, Void, check_signers,
 };
 use tally_ledger::checkpoint::{LogKey, VerifiedCheckpoint};
 use tally_ledger::confirmation::{ConfirmationError, verify_confirmation};
@@ -20,10 +20,13 @@ use tally_schemas::FormatError;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::confirmation::Confirmations;
 use tally_schemas::entry::{Entry, PayloadKind};
+use tally_schemas::epoch::Opening;
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, OfficerId, Origin};
-use tally_schemas::limits::{BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, EVENT_NOTE_BYTES_MAX};
+use tally_schemas::limits::{
+    BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, EPOCH_NOTE_BYTES_MAX, EVENT_NOTE_BYTES_MAX,
+};
 use tally_schemas::note::Note;
 use tally_schemas::proof::TlogProof;
 use tally_schemas::tile::{BundleId, TILE_WIDTH, parse_bundle};
@@ -99,6 +102,18 @@ pub enum VerifyError {
         origin: String,
         /// How many entries count.
         size: u64,
+    },
+    /// The log begins otherwise than with what cut off the log before.
+    #[error("{origin} as it is shown does not begin with the opening that ended the log before")]
+    Beginning {
+        /// The log.
+        origin: String,
+    },
+    /// Epochs are left out by somebody who may not do that alone.
+    #[error("{origin} is opened by an administrator alone, who may only open the next epoch")]
+    Skips {
+        /// The log.
+        origin: String,
     },
     /// A confirmation by another node does not hold.
     #[error("the confirmation by another node does not hold")]
@@ -232,12 +247,28 @@ impl Trust {
             origin: stated.origin.to_string(),
         };
         let first = first_entry(log, &stated).ok_or_else(unknown)?;
-        let (opening, key) = verify_opening(&first, &self.registry)?;
+        let (opening, key) = self.opened_by(&first)?;
         if opening.origin == stated.origin {
             Ok(key)
         } else {
             Err(unknown())
         }
+    }
+
+    /// Verifies entry 0 of a log of a later epoch; an administrator alone may leave out no epoch.
+    fn opened_by(&self, first: &[u8]) -> Result<(Opening, LogKey), VerifyError> {
+        let (opening, key) = verify_opening(first, &self.registry)?;
+        if opening.origin.epoch != opening.old.origin.epoch + 1 {
+            let entry = Entry::parse(first)?;
+            let note = Note::parse(entry.payload.as_bytes(), EPOCH_NOTE_BYTES_MAX)?;
+            let version = entry.header.registry.version;
+            if self.registry.opened_by(&note, &opening.origin, version) != Ok(OpenedBy::Quorum) {
+                return Err(VerifyError::Skips {
+                    origin: opening.origin.to_string(),
+                });
+            }
+        }
+        Ok((opening, key))
     }
 
     /// Learns the governance recorded in the registrar's logs of several epochs, in any order: of each what counts, as the later ones
@@ -246,36 +277,47 @@ impl Trust {
     /// # Errors
     /// No checkpoint, or a log that does not hold.
     pub fn learn_registrar(&mut self, logs: &[impl ExportReader]) -> Result<(), VerifyError> {
+        let registrar = self.registry.genesis().registrar.clone();
         let mut openings = Openings::default();
+        let mut heads = BTreeMap::new();
         let mut of_epoch = BTreeMap::new();
         for log in logs {
             let stated = stated_by(log).map_err(|source| VerifyError::Log {
-                department: self.registry.genesis().registrar.to_string(),
+                department: registrar.to_string(),
                 source: Box::new(source),
             })?;
-            if let Some(opening) = first_entry(log, &stated).and_then(|entry| opening_in(&entry).ok()) {
+            let first = first_entry(log, &stated);
+            if let Some(opening) = first.as_ref().and_then(|entry| opening_in(entry).ok()) {
                 openings.note(&opening);
+                heads.insert(opening.old.origin, opening.old.head);
             }
-            of_epoch.insert(stated.origin, log);
+            of_epoch.insert(stated.origin, (log, first));
         }
-        for (origin, log) in of_epoch {
-            let end = openings.end_of(&origin).unwrap_or(u64::MAX);
-            self.learn_governance_until(log, end)?;
-        }
-        Ok(())
-    }
-
-    /// Learns the governance recorded in one of the registrar's logs, from the entries of it that count. Notes without effect are passed
-    /// over, as every node does.
-    fn learn_governance_until(&mut self, log: &impl ExportReader, end: u64) -> Result<(), VerifyError> {
-        let registrar = self.registry.genesis().registrar.clone();
-        let mut found = Vec::new();
-        self.verify_log(&registrar, log, |index, bytes| {
-            if index < end {
-                found.extend(entry_of(PayloadKind::Governance, bytes));
+        for (origin, (log, first)) in of_epoch {
+            let end = openings.end_of(&origin);
+            let (mut found, mut begun) = (Vec::new(), None);
+            let verified = self.verify_log(&registrar, log, |index, bytes| {
+                if index == 0 {
+                    begun = Some(bytes.to_vec());
+                }
+                if end.is_none_or(|end| index < end) {
+                    found.extend(entry_of(PayloadKind::Governance, bytes));
+                }
+            })?;
+            if begun != first {
+                return Err(VerifyError::Beginning {
+                    origin: origin.to_string(),
+                });
             }
-        })?;
-        self.learn_governance_in(&found);
+            let named = heads.get(&origin).filter(|head| Some(head.size) == end);
+            if named.is_some_and(|head| verified.tree.head_at(head.size).ok() != Some(*head)) {
+                return Err(VerifyError::End {
+                    origin: origin.to_string(),
+                    size: end.unwrap_or_default(),
+                });
+            }
+            self.learn_governance_in(&found);
+        }
         Ok(())
     }
 
@@ -358,14 +400,18 @@ impl Trust {
             if log.export.is_none()
                 && let Some(opening) = &log.opening
             {
-                verify_opening(opening, &self.registry)?;
+                self.opened_by(opening)?;
             }
             // By what the log before was cut, this one must begin; and it must lead to where the next one says that it ends.
-            let begins = log.opening.is_none() || log.opening == first;
+            if log.opening.is_some() && log.opening != first {
+                return Err(VerifyError::Beginning {
+                    origin: log.origin.to_string(),
+                });
+            }
             let ends = end.as_ref().is_none_or(|end| {
                 end.origin == log.origin && tree.head_at(end.head.size).ok() == Some(end.head)
             });
-            if !begins || !ends {
+            if !ends {
                 return Err(VerifyError::End {
                     origin: log.origin.to_string(),
                     size: end.map_or(tree.size(), |end| end.head.size),
@@ -636,7 +682,7 @@ pub fn genesis_hash(bytes: &[u8]) -> Result<Hash, FormatError> {
 mod tests {
     use super::*;
     use crate::fixture::{
-        Log, by_administrators, department, founding, log_with, officer_key, opening, request,
+        Log, by_administrators, department, founding, log_with, officer_key, opening, opening_of, request,
         roster_payloads,
     };
     use assert_matches::assert_matches;
@@ -644,12 +690,19 @@ mod tests {
     use tally_schemas::governance::{Change, Governance, Right};
     use tally_schemas::time::Timestamp;
 
-    fn whole(log: &Log) -> StandingLog<&Log> {
+    fn shown(log: &Log) -> StandingLog<&Log> {
         StandingLog {
             origin: stated_by(log).unwrap().origin,
             export: Some(log),
             rest: Vec::new(),
             opening: None,
+        }
+    }
+
+    fn later<'a>(log: &'a Log, opening: &Log) -> StandingLog<&'a Log> {
+        StandingLog {
+            opening: Some(opening.entries[0].clone()),
+            ..shown(log)
         }
     }
 
@@ -659,7 +712,7 @@ mod tests {
         let note = request(&founding, &officer_key(&founding, "housing", "h-02"));
         let log = log_with(&note, &founding);
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &[whole(&log)]).unwrap();
+        trust.learn_roster(&log.department, &[shown(&log)]).unwrap();
         let index = log.entries.len() as u64 - 1;
         let event = event_id(&note.text);
         let entry = log.entries.last().unwrap();
@@ -774,25 +827,19 @@ mod tests {
         };
         let (second, cut) = (after(all), after(held));
         let origin = |log: &Log| log.checkpoint.origin().clone();
-        let learn = |export: Option<&Log>, rest: &[Vec<u8>], next: &Log, opening: &Log| {
+        let follow = |logs: &[StandingLog<&Log>]| {
             let mut trust = whole.trust.clone();
-            let logs = [
-                StandingLog {
-                    origin: origin(&whole),
-                    export,
-                    rest: rest.to_vec(),
-                    opening: None,
-                },
-                StandingLog {
-                    origin: origin(next),
-                    export: Some(next),
-                    rest: Vec::new(),
-                    opening: Some(opening.entries[0].clone()),
-                },
-            ];
-            trust.learn_roster(&whole.department, &logs)?;
+            trust.learn_roster(&whole.department, logs)?;
             Ok(format!("{:?}", trust.roster(&whole.department).unwrap()))
         };
+        let first = |export, rest: &[Vec<u8>]| StandingLog {
+            origin: origin(&whole),
+            export,
+            rest: rest.to_vec(),
+            opening: None,
+        };
+        let learn =
+            |export, rest: &[Vec<u8>], next, opening| follow(&[first(export, rest), later(next, opening)]);
         let full = learn(Some(&whole), &[], &second, &second).unwrap();
         let less = learn(Some(&whole), &[], &cut, &cut).unwrap();
         assert_ne!(full, less);
@@ -802,24 +849,52 @@ mod tests {
             full
         );
         assert_eq!(learn(None, &whole.entries, &second, &second).unwrap(), full);
+        // Of the newest log nothing vouches for what no checkpoint covers.
+        assert_eq!(
+            follow(&[first(Some(&part), &whole.entries[held..])]).unwrap(),
+            less
+        );
         // Less than the opening names, something else, or an opening that does not begin the log that is shown.
-        let ended = |outcome: Result<_, VerifyError>, epoch: u32| {
-            let end = Origin {
-                epoch,
-                ..origin(&whole)
-            }
-            .to_string();
+        let ended = |outcome: Result<_, VerifyError>| {
+            let end = origin(&whole).to_string();
             assert_matches!(outcome, Err(VerifyError::End { origin, .. }) if origin == end);
         };
-        ended(
-            learn(Some(&part), &whole.entries[held + 1..], &second, &second),
-            1,
-        );
-        ended(learn(Some(&part), &[], &second, &second), 1);
+        ended(learn(Some(&part), &whole.entries[held + 1..], &second, &second));
+        ended(learn(Some(&part), &[], &second, &second));
         let mut other = whole.entries.clone();
         other[all - 1][20] ^= 1;
-        ended(learn(None, &other, &second, &second), 1);
-        ended(learn(Some(&whole), &[], &second, &cut), 2);
+        ended(learn(None, &other, &second, &second));
+        assert_matches!(
+            learn(Some(&whole), &[], &second, &cut),
+            Err(VerifyError::Beginning { .. })
+        );
+
+        // A log in between of which only its entries are left; its opening must be signed like any other.
+        let quorum = ["civil", "housing", "lead"];
+        let through = |begun: String| {
+            let between = Log::of_epoch(&founding, "housing", 2, &[begun]);
+            let third = Log::of_epoch(&founding, "housing", 3, &[opening(&between, 1, &quorum)]);
+            let between = StandingLog {
+                origin: origin(&between),
+                export: None,
+                rest: between.entries.clone(),
+                opening: Some(between.entries[0].clone()),
+            };
+            follow(&[first(Some(&whole), &[]), between, later(&third, &third)])
+        };
+        assert_eq!(through(opening(&whole, all as u64, &["housing"])).unwrap(), full);
+        assert_matches!(
+            through(opening(&whole, all as u64, &["civil"])),
+            Err(VerifyError::Opening(_))
+        );
+        // Who leaves out an epoch must be a quorum.
+        let skips = |by: &[&str]| {
+            let begun = opening_of(3, &whole, held as u64, by);
+            let third = Log::of_epoch(&founding, "housing", 3, &[begun]);
+            follow(&[first(Some(&whole), &[]), later(&third, &third)])
+        };
+        assert_eq!(skips(&quorum).unwrap(), less);
+        assert_matches!(skips(&["housing"]), Err(VerifyError::Skips { .. }));
     }
 
     #[test]
@@ -828,7 +903,7 @@ mod tests {
         let note = request(&founding, &officer_key(&founding, "civil", "c-02"));
         let log = log_with(&note, &founding);
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &[whole(&log)]).unwrap();
+        trust.learn_roster(&log.department, &[shown(&log)]).unwrap();
         let entry = Entry::parse(log.entries.last().unwrap()).unwrap();
         assert_matches!(
             trust.signers(&entry),
@@ -867,7 +942,7 @@ mod tests {
         let event = Event::parse_text(&note.text).unwrap();
         let log = Log::new(&founding, "housing", &roster_payloads(&founding, "housing"));
         let mut trust = log.trust.clone();
-        trust.learn_roster(&log.department, &[whole(&log)]).unwrap();
+        trust.learn_roster(&log.department, &[shown(&log)]).unwrap();
         let officers = trust.draft_lines(&note, &event).unwrap();
         assert_eq!(officers, [OfficerId::parse("h-01").unwrap()]);
         note.lines[0].signature[0] ^= 1;

@@ -284,6 +284,8 @@ pub(super) struct EpochDraft {
     pub(super) size: Option<u64>,
     #[arg(long, value_name = "HASH", requires = "size")]
     pub(super) root: Option<String>,
+    #[arg(long, conflicts_with = "size")]
+    pub(super) rest_is_lost: bool,
     #[arg(long, value_name = "KEY")]
     pub(super) log_key: Option<String>,
     #[arg(long, value_name = "FILE")]

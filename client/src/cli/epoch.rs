@@ -33,13 +33,7 @@ fn open(arguments: &EpochOpen, session: &Session, output: &mut Output) -> Outcom
     let (connection, key, holder) = session.sign_in(output)?;
     let logs = logs_of(&connection, &holder.department)?;
     let (newest, shown) = logs.last().ok_or_else(|| unknown(&holder.department))?;
-    if let Some(signed) = shown.signed.filter(|_| shown.ends.is_none()) {
-        return Err(Failure::refusal("error.epoch-more-signed")
-            .with("origin", newest)
-            .with("size", shown.size)
-            .with("signed", signed)
-            .hint("hint.epoch-quorum"));
-    }
+    check_whole(newest, shown)?;
     let old = NamedHead {
         origin: newest.clone(),
         head: covered(newest, shown)?,
@@ -93,14 +87,13 @@ fn draft(arguments: &EpochDraft, session: &Session, output: &mut Output) -> Outc
             size,
             root: Hash::parse_hex(root)?,
         },
-        _ => covered(old, shown)?,
+        _ => {
+            if !arguments.rest_is_lost {
+                check_whole(old, shown)?;
+            }
+            covered(old, shown)?
+        }
     };
-    if let Some(signed) = shown.signed.filter(|signed| *signed > head.size) {
-        output.line(&output.texts.fill(
-            "ui.epoch-more-signed",
-            &[("origin", old), ("signed", &signed), ("size", &head.size)],
-        ));
-    }
     let old = NamedHead {
         origin: old.clone(),
         head,
@@ -111,6 +104,7 @@ fn draft(arguments: &EpochDraft, session: &Session, output: &mut Output) -> Outc
         return Err(Failure::invalid("error.file-exists").with("path", arguments.save.display()));
     }
     tell(&opening, output);
+    warn_of_rest(&opening.old, &logs, output);
     let text = opening.to_text();
     let line = session.key(output)?.sign(&text)?;
     let note = Note {
@@ -133,6 +127,8 @@ fn sign(arguments: &EpochSign, session: &Session, output: &mut Output) -> Outcom
             .with("expected", federation));
     }
     tell(&opening, output);
+    let logs = logs_of(&connection, &opening.origin.department)?;
+    warn_of_rest(&opening.old, &logs, output);
     let key = session.key(output)?;
     if note.lines.iter().any(|line| line.name == key.name()) {
         return Err(Failure::refusal("error.signed-already").with("name", key.name()));
@@ -158,6 +154,32 @@ fn logs_of(connection: &Connection, department: &DepartmentId) -> Outcome<Vec<(O
 
 fn unknown(department: &DepartmentId) -> Failure {
     Failure::invalid("error.epoch-unknown").with("department", department)
+}
+
+/// Refuses to go on after less than the log signed: others may hold the rest.
+fn check_whole(origin: &Origin, shown: &LogBody) -> Outcome<()> {
+    match shown.signed.filter(|_| shown.ends.is_none()) {
+        None => Ok(()),
+        Some(signed) => Err(Failure::refusal("error.epoch-more-signed")
+            .with("origin", origin)
+            .with("size", shown.size)
+            .with("signed", signed)
+            .hint("hint.epoch-quorum")),
+    }
+}
+
+/// Warns where the node knows of more of a log than an opening lets count.
+fn warn_of_rest(old: &NamedHead, logs: &[(Origin, LogBody)], output: &mut Output) {
+    let shown = logs.iter().find(|(origin, _)| *origin == old.origin);
+    let Some((origin, shown)) = shown else { return };
+    let known = shown.signed.unwrap_or(shown.size).max(shown.size);
+    if known > old.head.size {
+        let text = output.texts.fill(
+            "ui.epoch-more-signed",
+            &[("origin", origin), ("signed", &known), ("size", &old.head.size)],
+        );
+        output.warning(&text);
+    }
 }
 
 /// Returns the head of a log as the node shows it, which a checkpoint must cover, of exactly that or of more: others could not take

@@ -329,7 +329,7 @@ impl Replica {
         exact.max(covering).unwrap_or(0)
     }
 
-    /// Returns how many entries a log signed as far as is known here, held or not.
+    /// Returns how many entries a log signed as far as the checkpoints held here show, and the evidence that it forked.
     pub fn signed_size(&self, origin: &Origin) -> u64 {
         let number = self.world.number_of_log(origin);
         number.map_or(0, |number| self.signed_size_of(number))

@@ -118,10 +118,16 @@ fn what_is_left_of_a_log_is_continued_by_a_quorum_and_proven() {
     assert!(refused.contains(&format!("已签署 {signed} 条")), "{refused}");
 
     let draft = "epoch draft --department civil --reason restored --save next.note";
-    let told = trial.tally("civil-adm", draft).ok();
-    assert!(told.contains(&format!("the first {end} count")), "{told}");
+    let refused = trial.tally("civil-adm", draft).failed(1);
+    assert!(refused.contains("--rest-is-lost"), "{refused}");
+    let left_out = format!("with this opening the first {end} count");
+    let told = trial.tally("civil-adm", &format!("{draft} --rest-is-lost"));
+    assert!(told.err.contains(&left_out), "{}", told.err);
+    told.ok();
     for officer in ["housing-adm", "lead-adm"] {
-        trial.tally(officer, "epoch sign next.note").ok();
+        let told = trial.tally(officer, "epoch sign next.note");
+        assert!(told.err.contains(&left_out), "{}", told.err);
+        told.ok();
     }
     trial.tally("civil-adm", "submit next.note").ok();
     trial.settle();
