@@ -121,7 +121,9 @@ impl Owner {
     pub(super) fn set_files_aside(&self, origin: &Origin) {
         let mut stores = locked(&self.shared.stores);
         drop(stores.replicas.remove(origin));
-        match LogFiles::set_aside(&self.data, origin) {
+        let outcome = LogFiles::set_aside(&self.data, origin);
+        self.shared.archive.forget_logs();
+        match outcome {
             Ok(place) => {
                 tracing::warn!(%origin, ?place, "what was held of a log is of another branch and was set aside");
             }

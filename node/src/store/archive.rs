@@ -46,6 +46,12 @@ impl DiskArchive {
         }
     }
 
+    /// Forgets what was read of logs: what is held of one may be set aside, and fetched again as of another branch.
+    pub(crate) fn forget_logs(&self) {
+        self.bundles.clear();
+        self.tiles.clear();
+    }
+
     fn full_bundle(&self, origin: &Origin, index: u64) -> Result<Option<Entries>, StoreError> {
         let key = (origin.clone(), index);
         if let Some(found) = self.bundles.get(&key) {
@@ -206,6 +212,10 @@ impl<K: Ord + Clone, V> Recent<K, V> {
             .cloned()
     }
 
+    fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Held::default();
+    }
+
     fn put(&self, key: K, value: Arc<V>) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (values, order) = &mut *held;
@@ -217,5 +227,42 @@ impl<K: Ord + Clone, V> Recent<K, V> {
                 values.remove(&oldest);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LogFiles;
+    use super::super::fixture::{Fixture, entries};
+    use super::*;
+    use tally_ledger::merkle::Frontier;
+
+    fn write(f: &Fixture, held: &[Arc<[u8]>]) {
+        let mut log = LogFiles::open(&f.data, &f.origin, &mut |_, _| {}).unwrap();
+        let mut frontier = Frontier::new();
+        for entry in held {
+            frontier.append(leaf_hash(entry));
+        }
+        log.append(0, held, Some(&f.signed(frontier.head()))).unwrap();
+        log.settle().unwrap();
+    }
+
+    #[test]
+    fn what_was_read_of_a_log_is_forgotten_when_another_branch_of_it_is_fetched() {
+        let f = Fixture::new();
+        let (rows, ..) = SnapshotFiles::open(&f.data).unwrap();
+        let archive = DiskArchive::new(&f.data, rows);
+        let read = |index: u64| {
+            let entry = archive.entry(&f.origin, index).unwrap();
+            (entry, archive.node(&f.origin, 0, index).unwrap())
+        };
+        let of = |entry: &Arc<[u8]>| (entry.clone(), leaf_hash(entry));
+        let (one, other) = (entries(0, 300), entries(1, 301));
+        write(&f, &one);
+        assert_eq!(read(7), of(&one[7]));
+        LogFiles::set_aside(&f.data, &f.origin).unwrap();
+        archive.forget_logs();
+        write(&f, &other);
+        assert_eq!(read(7), of(&other[7]));
     }
 }
