@@ -109,6 +109,12 @@ pub enum VerifyError {
         /// The log.
         origin: String,
     },
+    /// A log between two that are shown is not.
+    #[error("{origin} is not shown, by which the log before may have been cut")]
+    Missing {
+        /// The log.
+        origin: String,
+    },
     /// Epochs are left out by somebody who may not do that alone.
     #[error("{origin} is opened by an administrator alone, who may only open the next epoch")]
     Skips {
@@ -279,7 +285,7 @@ impl Trust {
     pub fn learn_registrar(&mut self, logs: &[impl ExportReader]) -> Result<(), VerifyError> {
         let registrar = self.registry.genesis().registrar.clone();
         let mut openings = Openings::default();
-        let mut heads = BTreeMap::new();
+        let mut begun_by = Vec::new();
         let mut of_epoch = BTreeMap::new();
         for log in logs {
             let stated = stated_by(log).map_err(|source| VerifyError::Log {
@@ -289,12 +295,30 @@ impl Trust {
             let first = first_entry(log, &stated);
             if let Some(opening) = first.as_ref().and_then(|entry| opening_in(entry).ok()) {
                 openings.note(&opening);
-                heads.insert(opening.old.origin, opening.old.head);
+                begun_by.push(opening);
             }
             of_epoch.insert(stated.origin, (log, first));
         }
+        let mut heads = BTreeMap::new();
+        for Opening { origin, old, .. } in begun_by {
+            // A log that was set aside whole ends nothing.
+            if openings.end_of(&origin) == Some(0) {
+                continue;
+            }
+            // Between two that are shown none may be missing, by which the earlier may have been cut.
+            let earlier = of_epoch.keys().next();
+            if !of_epoch.contains_key(&old.origin) && earlier.is_some_and(|earlier| *earlier < old.origin) {
+                return Err(VerifyError::Missing {
+                    origin: old.origin.to_string(),
+                });
+            }
+            heads.insert(old.origin, old.head);
+        }
         for (origin, (log, first)) in of_epoch {
             let end = openings.end_of(&origin);
+            if end == Some(0) {
+                continue;
+            }
             let (mut found, mut begun) = (Vec::new(), None);
             let verified = self.verify_log(&registrar, log, |index, bytes| {
                 if index == 0 {
@@ -400,7 +424,12 @@ impl Trust {
             if log.export.is_none()
                 && let Some(opening) = &log.opening
             {
-                self.opened_by(opening)?;
+                let (opening, _) = self.opened_by(opening)?;
+                if opening.origin != log.origin {
+                    return Err(VerifyError::Beginning {
+                        origin: log.origin.to_string(),
+                    });
+                }
             }
             // By what the log before was cut, this one must begin; and it must lead to where the next one says that it ends.
             if log.opening.is_some() && log.opening != first {
@@ -487,7 +516,7 @@ impl Trust {
         let key = match opening.filter(|_| header.origin.epoch > 1) {
             None => self.log_key(&header.origin)?.clone(),
             Some(opening) => {
-                let (opening, key) = verify_opening(opening, &self.registry)?;
+                let (opening, key) = self.opened_by(opening)?;
                 if opening.origin != header.origin {
                     return Err(VerifyError::Epoch {
                         origin: header.origin.to_string(),
@@ -813,6 +842,25 @@ mod tests {
             assert_eq!(both.registry().newest().version, 1);
             assert_ne!(both.registry().newest(), alone.registry().newest());
         }
+        // What epoch 2 says where epoch 1 ends must be so.
+        let other = Log::new(&founding, &registrar, &payloads[1..]);
+        let outcome = trust.clone().learn_registrar(&[&other, &second]);
+        assert_matches!(outcome, Err(VerifyError::End { .. }));
+        // A quorum's epoch 3 sets epoch 2 aside whole, in whatever order they are given; or continues it, which must be there then.
+        let administrators = ["civil", "data", "housing", "lead"];
+        let quorum = &administrators[1..];
+        let third = |old: &Log, size: u64| {
+            let begun = opening_of(3, old, size, quorum);
+            Log::of_epoch(&founding, &registrar, 3, &[begun])
+        };
+        let over = third(&first, counted + 1);
+        for logs in [[&first, &over, &second], [&second, &first, &over]] {
+            let mut all = trust.clone();
+            all.learn_registrar(&logs).unwrap();
+            assert_eq!(all.registry().newest(), alone.registry().newest());
+        }
+        let outcome = trust.clone().learn_registrar(&[&first, &third(&second, 1)]);
+        assert_matches!(outcome, Err(VerifyError::Missing { .. }));
     }
 
     #[test]

@@ -288,5 +288,31 @@ fn what_no_checkpoint_of_exactly_that_covers_is_shown_and_is_in_a_snapshot_all_t
         std::thread::sleep(Duration::from_millis(20));
     }
     check(&node);
+    // And again, though nobody has shown since the start what cannot stand.
+    let other = Log::new(&federation, "police", 40, 40);
+    publish(&peer, &other, other.frame(0, 40, 40));
+    let of_police = |node: &Node| {
+        node.shared().view(|replica| {
+            replica
+                .world()
+                .log(&department("police"))
+                .map_or(0, tally_ledger::world::Log::cursor)
+        })
+    };
+    let began = Instant::now();
+    while of_police(&node) < 40 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "the other log is not taken"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    node.stop();
+    let node = start(home.path(), &net);
+    assert_eq!(
+        (held(&node), of_police(&node)),
+        (600, 40),
+        "it starts from the second snapshot"
+    );
     node.stop();
 }

@@ -118,7 +118,10 @@ impl Owner {
     }
 
     /// Sets aside what is held of a log of others, so that it is fetched again.
-    pub(super) fn set_files_aside(&self, origin: &Origin) {
+    pub(super) fn set_files_aside(&mut self, origin: &Origin) {
+        if let Some(asked) = self.ranges.get_mut(origin) {
+            *asked = asked.refetched();
+        }
         let mut stores = locked(&self.shared.stores);
         drop(stores.replicas.remove(origin));
         let outcome = LogFiles::set_aside(&self.data, origin);
@@ -163,6 +166,8 @@ impl Owner {
                 return Next::Stop;
             }
         }
+        // No reader of the replica before is left, which could have read what was set aside.
+        shared.archive.forget_logs();
         self.snapshot_at = 0;
         self.parts.scan_again();
         let kept = shared.view(|replica| start::kept_logs(&locked(&shared.stores), replica));

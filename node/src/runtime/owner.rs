@@ -277,6 +277,9 @@ impl Owner {
 
     /// Keeps a snapshot when everything that it rests on is durable and in the files of the logs, or kept with it; says whether it did.
     fn try_keep_snapshot(&mut self) -> Result<bool, String> {
+        if self.is_rebuild_due {
+            return Ok(false);
+        }
         let shared = self.shared.clone();
         let Some(rest) = self.rest_of_logs()? else {
             return Ok(false);
@@ -298,8 +301,8 @@ impl Owner {
         Ok(replica.let_go(&snapshot))
     }
 
-    /// Brings the files of the logs up to date, and returns rows for the resolved entries that no export will have: of a log that stopped
-    /// or ended under a checkpoint of more. None where an export is still to come.
+    /// Brings the files of the logs up to date, and returns rows for the resolved entries that no export may ever have: of a log that
+    /// stopped or ended under a checkpoint of more. None where an export is still to come.
     fn rest_of_logs(&self) -> Result<Option<Vec<Row>>, String> {
         let shared = &self.shared;
         let mut stores = locked(&shared.stores);
@@ -314,8 +317,13 @@ impl Owner {
             });
             logs.filter(|(_, rest, _)| !rest.is_empty()).collect()
         });
-        if behind.iter().any(|(.., is_final)| !is_final) {
-            return Ok(None);
+        for (origin, rest, is_final) in &behind {
+            // That a log stopped is not known after a start, before somebody shows again what cannot stand; the rows are there.
+            let key = entry_key(origin, rest.end - 1);
+            let kept = shared.archive.rows.row(&key).map_err(|error| describe(&error))?;
+            if !is_final && kept.is_none() {
+                return Ok(None);
+            }
         }
         let mut rows = Vec::new();
         for (origin, rest, _) in behind {

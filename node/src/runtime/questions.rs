@@ -42,21 +42,19 @@ pub(super) struct AskedRange {
 impl AskedRange {
     /// Chooses whom to ask now; nobody when the same was asked just before.
     ///
-    /// Whoever had the last range is asked for the next one; who brought nothing further gives way to the next, whatever was answered;
-    /// what lies further back, where the histories of a log may part, the host is asked first.
+    /// Whoever had the last range is asked for the next one; who brought nothing further at the furthest start gives way to the next,
+    /// whatever was answered; for what lies further back, where the histories of a log may part, the host is asked first.
     fn next(last: Option<&Self>, start: u64, now: Instant) -> Option<usize> {
         let Some(last) = last else { return Some(0) };
         let waited = now.saturating_duration_since(last.at);
         let (furthest, by) = last.furthest;
         if last.start == start && waited < ASK_AGAIN {
             None
-        } else if waited >= HOST_FIRST_AGAIN {
-            Some(0)
         } else if start > furthest {
-            Some(if last.is_answered {
-                last.attempt
-            } else {
-                last.attempt + 1
+            Some(match last.is_answered {
+                _ if waited >= HOST_FIRST_AGAIN => 0,
+                true => last.attempt,
+                false => last.attempt + 1,
             })
         } else if start == furthest {
             Some(by + 1)
@@ -64,6 +62,17 @@ impl AskedRange {
             Some(last.attempt + 1)
         } else {
             Some(0)
+        }
+    }
+
+    /// The log is fetched again from its first entry, since what was held is of another branch: not first from who gave that.
+    pub(super) fn refetched(&self) -> Self {
+        Self {
+            start: 0,
+            at: self.at.checked_sub(ASK_AGAIN).unwrap_or(self.at),
+            is_answered: false,
+            furthest: (0, self.attempt),
+            ..*self
         }
     }
 
@@ -367,10 +376,25 @@ mod tests {
         );
         // Published frames carried it further while the host did not answer.
         assert_eq!(attempts(&[(0, 0, false), (5, 1, true)]), [Some(0), Some(1)]);
+        // What is asked seldom is asked of all in turn.
+        assert_eq!(
+            attempts(&[(7, 0, true), (7, 600, true), (7, 600, true)]),
+            [Some(0), Some(1), Some(2)]
+        );
         // After a long time the host again.
         assert_eq!(
             attempts(&[(0, 0, false), (0, 2, true), (40, 90, true)]),
             [Some(0), Some(1), Some(0)]
         );
+    }
+
+    #[test]
+    fn another_branch_is_not_first_fetched_from_who_gave_the_one_before() {
+        let now = Instant::now();
+        let held = AskedRange::asked(None, 40, 0, 1, now);
+        let again = held.refetched();
+        assert_eq!(AskedRange::next(Some(&again), 0, now), Some(1));
+        let asked = AskedRange::asked(Some(&again), 0, 1, 1, now);
+        assert_eq!(asked.furthest, (0, 1));
     }
 }

@@ -1,7 +1,7 @@
 //! What the core reads back: rows of the snapshot, entries and full tiles from the files of the logs.
 //!
 //! Reads files by their path, without asking the stores that write them: a bundle or tile that is full never changes, and of a partial one
-//! there is always a file that has at least what a snapshot rests on. What no export of a log will ever have, because no checkpoint is over
+//! there is always a file that has at least what a snapshot rests on. What no export of a log may ever have, because no checkpoint is over
 //! exactly that, is in rows of the snapshot.
 
 use super::durable;

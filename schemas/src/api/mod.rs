@@ -472,7 +472,7 @@ pub struct LogBody {
     /// The size of the newest checkpoint held of exactly the entries held up to there; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<u64>,
-    /// How many entries the log signed as far as the checkpoints held here show, where that is more than are held.
+    /// How many entries the log signed as far as the checkpoints and fork evidence held here show, where that is more than are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<u64>,
     /// What the next entry waits for.
