@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tally_ledger::authority::check::administrator_right;
 use tally_ledger::authority::{
-    OpenedBy, Registry, RegistryError, Roster, RosterFact, RosterHistory, Void, check_signers,
+    Registry, RegistryError, Roster, RosterFact, RosterHistory, Void, check_signers,
 };
 use tally_ledger::checkpoint::{LogKey, VerifiedCheckpoint};
 use tally_ledger::confirmation::{ConfirmationError, verify_confirmation};
@@ -20,13 +20,10 @@ use tally_schemas::FormatError;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::confirmation::Confirmations;
 use tally_schemas::entry::{Entry, PayloadKind};
-use tally_schemas::epoch::Opening;
 use tally_schemas::event::{CaseKind, Event, Kind};
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, OfficerId, Origin};
-use tally_schemas::limits::{
-    BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, EPOCH_NOTE_BYTES_MAX, EVENT_NOTE_BYTES_MAX,
-};
+use tally_schemas::limits::{BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX, EVENT_NOTE_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::proof::TlogProof;
 use tally_schemas::tile::{BundleId, TILE_WIDTH, parse_bundle};
@@ -112,12 +109,6 @@ pub enum VerifyError {
     /// A log between two that are shown is not.
     #[error("{origin} is not shown, by which the log before may have been cut")]
     Missing {
-        /// The log.
-        origin: String,
-    },
-    /// Epochs are left out by somebody who may not do that alone.
-    #[error("{origin} is opened by an administrator alone, who may only open the next epoch")]
-    Skips {
         /// The log.
         origin: String,
     },
@@ -253,28 +244,12 @@ impl Trust {
             origin: stated.origin.to_string(),
         };
         let first = first_entry(log, &stated).ok_or_else(unknown)?;
-        let (opening, key) = self.opened_by(&first)?;
+        let (opening, key) = verify_opening(&first, &self.registry)?;
         if opening.origin == stated.origin {
             Ok(key)
         } else {
             Err(unknown())
         }
-    }
-
-    /// Verifies entry 0 of a log of a later epoch; an administrator alone may leave out no epoch.
-    fn opened_by(&self, first: &[u8]) -> Result<(Opening, LogKey), VerifyError> {
-        let (opening, key) = verify_opening(first, &self.registry)?;
-        if opening.origin.epoch != opening.old.origin.epoch + 1 {
-            let entry = Entry::parse(first)?;
-            let note = Note::parse(entry.payload.as_bytes(), EPOCH_NOTE_BYTES_MAX)?;
-            let version = entry.header.registry.version;
-            if self.registry.opened_by(&note, &opening.origin, version) != Ok(OpenedBy::Quorum) {
-                return Err(VerifyError::Skips {
-                    origin: opening.origin.to_string(),
-                });
-            }
-        }
-        Ok((opening, key))
     }
 
     /// Learns the governance recorded in the registrar's logs of several epochs, in any order: of each what counts, as the later ones
@@ -283,66 +258,29 @@ impl Trust {
     /// # Errors
     /// No checkpoint, or a log that does not hold.
     pub fn learn_registrar(&mut self, logs: &[impl ExportReader]) -> Result<(), VerifyError> {
-        let registrar = self.registry.genesis().registrar.clone();
         let mut openings = Openings::default();
-        let mut begun_by = Vec::new();
         let mut of_epoch = BTreeMap::new();
-        for log in logs {
-            let stated = stated_by(log).map_err(|source| VerifyError::Log {
-                department: registrar.to_string(),
+        for export in logs {
+            let stated = stated_by(export).map_err(|source| VerifyError::Log {
+                department: self.registry.genesis().registrar.to_string(),
                 source: Box::new(source),
             })?;
-            let first = first_entry(log, &stated);
-            if let Some(opening) = first.as_ref().and_then(|entry| opening_in(entry).ok()) {
+            let opening = first_entry(export, &stated).filter(|_| stated.origin.epoch > 1);
+            if let Some(opening) = opening.as_ref().and_then(|entry| opening_in(entry).ok()) {
                 openings.note(&opening);
-                begun_by.push(opening);
             }
-            of_epoch.insert(stated.origin, (log, first));
+            let log = StandingLog {
+                origin: stated.origin.clone(),
+                export: Some(export),
+                rest: Vec::new(),
+                opening,
+            };
+            of_epoch.insert(stated.origin, log);
         }
-        let mut heads = BTreeMap::new();
-        for Opening { origin, old, .. } in begun_by {
-            // A log that was set aside whole ends nothing.
-            if openings.end_of(&origin) == Some(0) {
-                continue;
-            }
-            // Between two that are shown none may be missing, by which the earlier may have been cut.
-            let earlier = of_epoch.keys().next();
-            if !of_epoch.contains_key(&old.origin) && earlier.is_some_and(|earlier| *earlier < old.origin) {
-                return Err(VerifyError::Missing {
-                    origin: old.origin.to_string(),
-                });
-            }
-            heads.insert(old.origin, old.head);
-        }
-        for (origin, (log, first)) in of_epoch {
-            let end = openings.end_of(&origin);
-            if end == Some(0) {
-                continue;
-            }
-            let (mut found, mut begun) = (Vec::new(), None);
-            let verified = self.verify_log(&registrar, log, |index, bytes| {
-                if index == 0 {
-                    begun = Some(bytes.to_vec());
-                }
-                if end.is_none_or(|end| index < end) {
-                    found.extend(entry_of(PayloadKind::Governance, bytes));
-                }
-            })?;
-            if begun != first {
-                return Err(VerifyError::Beginning {
-                    origin: origin.to_string(),
-                });
-            }
-            let named = heads.get(&origin).filter(|head| Some(head.size) == end);
-            if named.is_some_and(|head| verified.tree.head_at(head.size).ok() != Some(*head)) {
-                return Err(VerifyError::End {
-                    origin: origin.to_string(),
-                    size: end.unwrap_or_default(),
-                });
-            }
-            self.learn_governance_in(&found);
-        }
-        Ok(())
+        // What was set aside whole is not read.
+        of_epoch.retain(|origin, _| openings.end_of(origin) != Some(0));
+        let standing: Vec<_> = of_epoch.into_values().collect();
+        self.learn_governance(&standing)
     }
 
     fn learn_governance_in(&mut self, entries: &[Entry]) {
@@ -402,6 +340,11 @@ impl Trust {
                 }
                 None => None,
             };
+            if let Some(end) = end.as_ref().filter(|end| end.origin != log.origin) {
+                return Err(VerifyError::Missing {
+                    origin: end.origin.to_string(),
+                });
+            }
             let counts = |index: u64| end.as_ref().is_none_or(|end| index < end.head.size);
             let (mut first, mut found) = (None, Vec::new());
             let mut take = |index: u64, bytes: &[u8]| {
@@ -424,7 +367,7 @@ impl Trust {
             if log.export.is_none()
                 && let Some(opening) = &log.opening
             {
-                let (opening, _) = self.opened_by(opening)?;
+                let (opening, _) = verify_opening(opening, &self.registry)?;
                 if opening.origin != log.origin {
                     return Err(VerifyError::Beginning {
                         origin: log.origin.to_string(),
@@ -437,9 +380,9 @@ impl Trust {
                     origin: log.origin.to_string(),
                 });
             }
-            let ends = end.as_ref().is_none_or(|end| {
-                end.origin == log.origin && tree.head_at(end.head.size).ok() == Some(end.head)
-            });
+            let ends = end
+                .as_ref()
+                .is_none_or(|end| tree.head_at(end.head.size).ok() == Some(end.head));
             if !ends {
                 return Err(VerifyError::End {
                     origin: log.origin.to_string(),
@@ -516,7 +459,7 @@ impl Trust {
         let key = match opening.filter(|_| header.origin.epoch > 1) {
             None => self.log_key(&header.origin)?.clone(),
             Some(opening) => {
-                let (opening, key) = self.opened_by(opening)?;
+                let (opening, key) = verify_opening(opening, &self.registry)?;
                 if opening.origin != header.origin {
                     return Err(VerifyError::Epoch {
                         origin: header.origin.to_string(),
@@ -942,7 +885,10 @@ mod tests {
             follow(&[first(Some(&whole), &[]), later(&third, &third)])
         };
         assert_eq!(skips(&quorum).unwrap(), less);
-        assert_matches!(skips(&["housing"]), Err(VerifyError::Skips { .. }));
+        assert_matches!(
+            skips(&["housing"]),
+            Err(VerifyError::Opening(OpeningError::Skips { .. }))
+        );
     }
 
     #[test]

@@ -97,6 +97,21 @@ impl Log {
     }
 }
 
+/// A peer that answers questions in some way.
+fn peer_that(
+    net: &EmbeddedNet,
+    name: &str,
+    reply: impl Fn(Question) -> Answer + Send + Sync + 'static,
+) -> EmbeddedBus {
+    let inbox: Inbox = Arc::new(move |inbound| {
+        if let Inbound::Question { bytes, answer } = inbound {
+            answer(reply(Question::decode(&bytes).unwrap()).encode().unwrap());
+        }
+        true
+    });
+    net.join(&NodeId::parse(name).unwrap(), inbox)
+}
+
 /// A peer that holds the first `held` entries of a log; counts the questions for more than that.
 fn peer(
     net: &EmbeddedNet,
@@ -106,24 +121,17 @@ fn peer(
     asked_in_vain: &Arc<AtomicUsize>,
 ) -> EmbeddedBus {
     let (log, asked_in_vain) = (log.clone(), asked_in_vain.clone());
-    let inbox: Inbox = Arc::new(move |inbound| {
-        if let Inbound::Question { bytes, answer } = inbound {
-            let frames = |start: u64| Answer::Frames(vec![log.frame(start.min(held), held, log.tree.size())]);
-            let reply = match Question::decode(&bytes).unwrap() {
-                Question::Range { origin, start } if origin == log.origin => {
-                    if start >= held {
-                        asked_in_vain.fetch_add(1, Ordering::SeqCst);
-                    }
-                    frames(start)
-                }
-                Question::Heads => frames(held),
-                _ => Answer::Nothing,
-            };
-            answer(reply.encode().unwrap());
+    let frames = move |start: u64| Answer::Frames(vec![log.frame(start.min(held), held, log.tree.size())]);
+    peer_that(net, name, move |question| match question {
+        Question::Range { start, .. } => {
+            if start >= held {
+                asked_in_vain.fetch_add(1, Ordering::SeqCst);
+            }
+            frames(start)
         }
-        true
-    });
-    net.join(&NodeId::parse(name).unwrap(), inbox)
+        Question::Heads => frames(held),
+        _ => Answer::Nothing,
+    })
 }
 
 fn start(dir: &Path, net: &EmbeddedNet) -> Node {
@@ -156,22 +164,30 @@ fn ranges_of(peer: &EmbeddedBus, log: &Log, start: u64) -> Vec<(u64, u64, u64)> 
         .collect()
 }
 
-fn held(node: &Node) -> u64 {
+/// How many entries of a department's log are resolved.
+fn held(node: &Node, id: &str) -> u64 {
     node.shared().view(|replica| {
-        let log = replica.world().log(&department("civil"));
+        let log = replica.world().log(&department(id));
         log.map_or(0, tally_ledger::world::Log::cursor)
     })
 }
 
-fn await_held(node: &Node, size: u64) {
+fn await_that(node: &Node, what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
-    while held(node) < size {
+    while !is_so() {
         assert!(
             began.elapsed() < Duration::from_secs(60),
-            "in vain waited for entry {size}"
+            "in vain waited until {what}; {:?}",
+            node.shared().health()
         );
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn await_held(node: &Node, id: &str, size: u64) {
+    await_that(node, &format!("{size} entries of {id} are held"), || {
+        held(node, id) >= size
+    });
 }
 
 fn publish(peer: &EmbeddedBus, log: &Log, bytes: Vec<u8>) {
@@ -195,13 +211,13 @@ fn a_host_that_holds_no_more_is_not_asked_again_and_again_but_others_are() {
     let node = start(home.path(), &net);
     net.cut(&NodeId::parse("n1").unwrap());
     publish(&host, &log, log.frame(0, 6, 8));
-    await_held(&node, 6);
+    await_held(&node, "civil", 6);
     // Long enough for a storm of questions.
     std::thread::sleep(Duration::from_secs(3));
     let asked = in_vain.load(Ordering::SeqCst);
     assert!((1..=10).contains(&asked), "asked in vain {asked} times");
     net.mend(&NodeId::parse("n1").unwrap());
-    await_held(&node, 8);
+    await_held(&node, "civil", 8);
     assert_eq!(ranges_of(&other, &log, 2), [(2, 8, 8)]);
     node.stop();
     drop((host, other));
@@ -216,24 +232,17 @@ fn a_host_whose_answers_do_not_hold_keeps_nobody_from_what_others_hold() {
     let other = peer(&net, "n1", &log, 8, &Arc::default());
     // The host of the log says that there is more, and gives entries that do not lie under the checkpoint that it shows.
     let shown = log.clone();
-    let lies: Inbox = Arc::new(move |inbound| {
-        if let Inbound::Question { bytes, answer } = inbound {
-            let reply = match Question::decode(&bytes).unwrap() {
-                Question::Range { start, .. } => {
-                    let mut frame = Frame::decode(&shown.frame(start.min(8), 8, 8)).unwrap();
-                    frame.entries = vec![b"no entry".to_vec(); 3];
-                    Answer::Frames(vec![frame.encode().unwrap()])
-                }
-                Question::Heads => Answer::Frames(vec![shown.frame(8, 8, 8)]),
-                _ => Answer::Nothing,
-            };
-            answer(reply.encode().unwrap());
+    let host = peer_that(&net, "n2", move |question| match question {
+        Question::Range { start, .. } => {
+            let mut frame = Frame::decode(&shown.frame(start.min(8), 8, 8)).unwrap();
+            frame.entries = vec![b"no entry".to_vec(); 3];
+            Answer::Frames(vec![frame.encode().unwrap()])
         }
-        true
+        Question::Heads => Answer::Frames(vec![shown.frame(8, 8, 8)]),
+        _ => Answer::Nothing,
     });
-    let host = net.join(&NodeId::parse("n2").unwrap(), lies);
     let node = start(home.path(), &net);
-    await_held(&node, 8);
+    await_held(&node, "civil", 8);
     node.stop();
     drop((host, other));
 }
@@ -254,9 +263,9 @@ fn what_no_checkpoint_of_exactly_that_covers_is_shown_and_is_in_a_snapshot_all_t
     );
     let node = start(home.path(), &net);
     publish(&peer, &log, log.frame(0, 40, 40));
-    await_held(&node, 40);
+    await_held(&node, "civil", 40);
     publish(&peer, &log, log.frame(40, 601, 700));
-    await_held(&node, 600);
+    await_held(&node, "civil", 600);
     let check = |node: &Node| {
         assert_eq!(ranges_of(&peer, &log, 600), [(600, 600, 700)]);
         assert_eq!(ranges_of(&peer, &log, 40), [(40, 600, 700)]);
@@ -271,46 +280,20 @@ fn what_no_checkpoint_of_exactly_that_covers_is_shown_and_is_in_a_snapshot_all_t
     node.stop();
     assert!(home.path().join("data/snapshot/head").is_file());
     let node = start(home.path(), &net);
-    assert_eq!(held(&node), 600, "it starts from the snapshot");
-    let began = Instant::now();
-    while !node
-        .shared()
-        .health()
-        .reasons
-        .iter()
-        .all(|reason| reason.contains("civil"))
-    {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "{:?}",
-            node.shared().health()
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    assert_eq!(held(&node, "civil"), 600, "it starts from the snapshot");
+    await_that(&node, "it is ready but for civil's log", || {
+        let health = node.shared().health();
+        health.reasons.iter().all(|reason| reason.contains("civil"))
+    });
     check(&node);
     // And again, though nobody has shown since the start what cannot stand.
     let other = Log::new(&federation, "police", 40, 40);
     publish(&peer, &other, other.frame(0, 40, 40));
-    let of_police = |node: &Node| {
-        node.shared().view(|replica| {
-            replica
-                .world()
-                .log(&department("police"))
-                .map_or(0, tally_ledger::world::Log::cursor)
-        })
-    };
-    let began = Instant::now();
-    while of_police(&node) < 40 {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "the other log is not taken"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    await_held(&node, "police", 40);
     node.stop();
     let node = start(home.path(), &net);
     assert_eq!(
-        (held(&node), of_police(&node)),
+        (held(&node, "civil"), held(&node, "police")),
         (600, 40),
         "it starts from the second snapshot"
     );

@@ -5,7 +5,7 @@
 
 use super::log::{Continues, Payload, parse_opening};
 use super::{Log, Standing, World};
-use crate::authority::{GovernanceError, Registry};
+use crate::authority::{GovernanceError, OpenedBy, Registry};
 use crate::cases::fold::LogNo;
 use crate::checkpoint::LogKey;
 use crate::crypto::{KeyError, PublicKey, event_id};
@@ -256,6 +256,12 @@ pub enum OpeningError {
     /// Nobody signed it who may.
     #[error("the opening is signed neither by the administrator nor by a quorum: {0}")]
     Signature(#[from] GovernanceError),
+    /// Epochs are left out by somebody who may not do that alone.
+    #[error("{origin} is opened by an administrator alone, who may only open the next epoch")]
+    Skips {
+        /// The log.
+        origin: String,
+    },
     /// The log key is not admissible.
     #[error("the log key of the opening is not admissible: {0}")]
     Key(#[from] KeyError),
@@ -271,7 +277,12 @@ pub fn verify_opening(bytes: &[u8], registry: &Registry) -> Result<(Opening, Log
     if registry.hash_of(named.version) != Some(named.hash) || opening.federation != *registry.federation() {
         return Err(OpeningError::Registry(named.version));
     }
-    registry.opened_by(&note, &opening.origin, named.version)?;
+    let by = registry.opened_by(&note, &opening.origin, named.version)?;
+    if by == OpenedBy::Administrator && opening.origin.epoch != opening.old.origin.epoch + 1 {
+        return Err(OpeningError::Skips {
+            origin: opening.origin.to_string(),
+        });
+    }
     let key = LogKey::new(&opening.origin, &PublicKey::admit(&opening.log_key)?);
     Ok((opening, key))
 }
