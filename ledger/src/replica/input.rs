@@ -279,7 +279,7 @@ pub enum Output {
     Persist(Batch),
     /// Send to all others.
     Publish(Frame),
-    /// Ask any peer for entries of a log from a position on.
+    /// Ask another node for entries of a log from a position on: [`Asking`](super::Asking) says whom.
     Want {
         /// The log.
         origin: Origin,

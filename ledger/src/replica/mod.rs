@@ -4,6 +4,7 @@
 //! `PersistFailed` the node serves no more writes. Signatures are verified outside (`Verify` out, `Verified` in), then
 //! the core checks that the key was the one in force at that index. `now` is an argument; nothing here reads a clock.
 
+mod asking;
 mod confirm;
 mod degree;
 mod epochs;
@@ -14,6 +15,7 @@ mod refusal;
 mod statements;
 mod submit;
 
+pub use asking::{ASK_AGAIN, Asking};
 pub use confirm::ReadEntry;
 pub use degree::{Recording, SignedPasts};
 pub use epochs::Contest;

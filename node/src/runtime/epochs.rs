@@ -119,9 +119,7 @@ impl Owner {
 
     /// Sets aside what is held of a log of others, so that it is fetched again.
     pub(super) fn set_files_aside(&mut self, origin: &Origin) {
-        if let Some(asked) = self.ranges.get_mut(origin) {
-            *asked = asked.refetched();
-        }
+        self.asking.refetched(origin);
         let mut stores = locked(&self.shared.stores);
         drop(stores.replicas.remove(origin));
         let outcome = LogFiles::set_aside(&self.data, origin);

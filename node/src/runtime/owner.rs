@@ -2,7 +2,6 @@
 
 use super::mailbox::{Letters, Message, Reached, Submission, SubmitResult};
 use super::parts::PartsWatch;
-use super::questions::AskedRange;
 use super::shared::{Shared, locked};
 use super::submission::stopping;
 use super::verify::Workers;
@@ -14,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-use tally_ledger::replica::{Alarm, Family, Input, Refusal, Ticket};
+use tally_ledger::replica::{Alarm, Asking, Family, Input, Refusal, Ticket};
 use tally_ledger::world::Log;
 use tally_schemas::api::{PossibleAct, RefusalBody, remedy};
 use tally_schemas::id::{DepartmentId, EventId, Hash, NodeId, Origin};
@@ -63,7 +62,10 @@ pub(super) struct Owner {
     pub(super) waiting: BTreeMap<Ticket, Waiting>,
     pub(super) by_event: BTreeMap<EventId, BTreeSet<Ticket>>,
     next_ticket: Ticket,
-    pub(super) ranges: BTreeMap<Origin, AskedRange>,
+    /// Whom it asks for ranges of logs.
+    pub(super) asking: Asking,
+    /// Since when it runs.
+    pub(super) started: Instant,
     pub(super) next_peer: usize,
     last_tick: Instant,
     last_heads: Instant,
@@ -101,6 +103,7 @@ impl Owner {
         peers: Vec<NodeId>,
     ) -> Self {
         let now = Instant::now();
+        let asking = Asking::new(shared.node.clone(), peers.clone());
         Self {
             shared,
             letters,
@@ -118,7 +121,8 @@ impl Owner {
             waiting: BTreeMap::new(),
             by_event: BTreeMap::new(),
             next_ticket: 0,
-            ranges: BTreeMap::new(),
+            asking,
+            started: now,
             next_peer: 0,
             last_tick: now,
             last_heads: now,
