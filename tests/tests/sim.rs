@@ -60,6 +60,14 @@ fn seed_2001_a_quorum_continues_after_what_is_left_of_a_log() {
     clean(2001..2002);
 }
 
+/// A log forked, and a node that heard of it held less of the log than others rest on: it waits for ever with all that rests on it, unless
+/// a quorum settles the fork.
+#[test]
+fn seed_99_a_node_that_a_fork_holds_up_goes_on_when_a_quorum_settles_it() {
+    let coverage = clean(99..100);
+    assert_eq!(coverage.count("nodes held up by a fork"), 1);
+}
+
 /// Runs seeds; every one must be clean.
 fn clean(seeds: std::ops::Range<u64>) -> Coverage {
     let failed: Mutex<Vec<String>> = Mutex::new(Vec::new());

@@ -368,6 +368,15 @@ pub fn node_id(place: usize) -> NodeId {
     NodeId::parse(&format!("node-{place}")).expect("node ids of the cast are well formed")
 }
 
+/// Returns which node an id names.
+pub fn place_of(node: &NodeId) -> usize {
+    let place = node
+        .as_str()
+        .strip_prefix("node-")
+        .and_then(|place| place.parse().ok());
+    place.expect("it is of the cast")
+}
+
 /// Returns an instant.
 pub fn at(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms).expect("runs stay within the years of the formats")

@@ -9,6 +9,7 @@ use super::hostile::Hostile;
 use super::network::Network;
 use super::node::Node;
 use super::oracle::Oracle;
+use super::questions::Asked;
 use super::repair::Repair;
 use super::rng::Rng;
 use super::rulesets::Rulesets;
@@ -23,6 +24,7 @@ use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recor
 use tally_schemas::frame::Frame;
 use tally_schemas::governance::GOVERNANCE_MAGIC;
 use tally_schemas::id::{DepartmentId, EventId, Hash, Origin};
+use tally_schemas::question::Question;
 use tally_schemas::time::Timestamp;
 
 /// What will happen.
@@ -37,26 +39,10 @@ pub enum Happening {
         /// What.
         bytes: Vec<u8>,
     },
-    /// A request for entries arrives at a peer.
-    Asked {
-        /// The peer.
-        peer: usize,
-        /// Who asks.
-        by: usize,
-        /// The log.
-        origin: Origin,
-        /// The first entry.
-        start: u64,
-    },
-    /// A request for the evidence of a fork arrives at a peer.
-    AskedEvidence {
-        /// The peer.
-        peer: usize,
-        /// Who asks.
-        by: usize,
-        /// The log.
-        origin: Origin,
-    },
+    /// A question arrives.
+    Asked(Asked),
+    /// An answer arrives, or the word that there is none.
+    Answered(Asked, Option<Vec<u8>>),
     /// Signatures were checked.
     Verified(usize, u64, Vec<CheckResult>),
     /// The disk is done.
@@ -252,7 +238,7 @@ impl Sim {
             chaos,
             snapshots: Rng::new(seed ^ 0x5eed_0f5a_a95b_0715),
             now_ms: START_MS,
-            nodes: (0..nodes).map(|_| Node::new()).collect(),
+            nodes: (0..nodes).map(|place| Node::new(place, nodes)).collect(),
             network,
             ground: Ground::new(cast.genesis_hash),
             oracle,
@@ -470,29 +456,8 @@ impl Sim {
                     self.coverage.hit("frames unreadable");
                 }
             }
-            Happening::Asked {
-                peer,
-                by,
-                origin,
-                start,
-            } => self.answer(peer, by, &origin, start),
-            Happening::AskedEvidence { peer, by, origin } => {
-                let evidence = self.nodes[peer]
-                    .replica
-                    .as_ref()
-                    .and_then(|replica| replica.evidence(&origin));
-                if let Some(evidence) = evidence.filter(|_| self.network.connects(peer, by)) {
-                    self.coverage.hit("evidence of forks given");
-                    let bytes = evidence.to_bytes();
-                    self.hand(
-                        by,
-                        Input::Evidence {
-                            bytes,
-                            is_kept: false,
-                        },
-                    );
-                }
-            }
+            Happening::Asked(asked) => self.take_question(asked),
+            Happening::Answered(asked, bytes) => self.take_answer(&asked, bytes.as_deref()),
             Happening::Verified(node, life, results) => {
                 if self.nodes[node].life == life {
                     self.hand(node, Input::Verified(results));
@@ -512,6 +477,9 @@ impl Sim {
                 if self.nodes[node].life == life && self.nodes[node].replica.is_some() {
                     self.hand(node, Input::Tick);
                     self.maybe_snapshot(node);
+                    if self.chaos.chance(20) {
+                        self.ask_for_heads(node);
+                    }
                     let wait = self.chaos.between(1_500, 4_000);
                     self.later(wait, Happening::Tick(node, life));
                 }
@@ -618,22 +586,11 @@ impl Sim {
                     self.later(wait, Happening::Written(node, life));
                 }
                 Output::Publish(frame) => self.publish(node, &frame),
-                Output::Want { origin, start } => {
-                    let mut peers: Vec<usize> = (0..self.nodes.len()).filter(|peer| *peer != node).collect();
-                    self.chaos.shuffle(&mut peers);
-                    for peer in peers.into_iter().take(2) {
-                        let wait = self.chaos.between(1, self.network.delay_ms);
-                        let origin = origin.clone();
-                        self.later(
-                            wait,
-                            Happening::Asked {
-                                peer,
-                                by: node,
-                                origin,
-                                start,
-                            },
-                        );
-                    }
+                Output::Want { origin, start } => self.want(node, &origin, start),
+                Output::WantEvidence(origin) => self.ask_all(node, &Question::Fork { origin }),
+                Output::Evidence { origin, bytes, .. } => {
+                    self.coverage.hit("evidence of forks kept");
+                    self.nodes[node].disk.keep_evidence(&origin, bytes);
                 }
                 Output::Reply { ticket, result } => self.replied(node, ticket, result),
                 Output::Sealed { origin, why } => {
@@ -642,14 +599,14 @@ impl Sim {
                 Output::Refetch(origin) => {
                     self.coverage.hit("branches fetched again");
                     self.nodes[node].disk.remove(&origin);
+                    self.nodes[node].asking.refetched(&origin);
                     self.repair.fetch_again(&origin);
                 }
                 Output::Rebuild => {
                     self.derive_anew(node);
                     return;
                 }
-                Output::WantEvidence(_) | Output::Evidence { .. } | Output::Changed(_) | Output::Alarm(_) => {
-                }
+                Output::Changed(_) | Output::Alarm(_) => {}
             }
         }
     }
@@ -801,33 +758,6 @@ impl Sim {
                     bytes: passed,
                 },
             );
-        }
-    }
-
-    /// A peer answers a request for entries from its own disk.
-    fn answer(&mut self, peer: usize, by: usize, origin: &Origin, start: u64) {
-        if !self.network.connects(peer, by) {
-            return;
-        }
-        let most = usize::try_from(self.chaos.between(1, 40)).expect("small");
-        let node = &self.nodes[peer];
-        let (Some(replica), Some(log)) = (&node.replica, node.disk.get(origin)) else {
-            return;
-        };
-        let size = replica.shown_size(origin);
-        let end = size.min(log.entries.len() as u64).min(start + most as u64);
-        if end <= start {
-            return;
-        }
-        let (from, to) = (
-            usize::try_from(start).expect("small"),
-            usize::try_from(end).expect("small"),
-        );
-        let entries = log.entries[from..to].iter().map(|entry| entry.to_vec()).collect();
-        if let Some(frame) = replica.frame(origin, start, entries) {
-            let bytes = frame.encode().expect("frames of runs are within their limits");
-            self.coverage.hit("ranges served");
-            self.send(peer, by, &bytes);
         }
     }
 

@@ -151,6 +151,8 @@ impl Sim {
     pub fn start(&mut self, node: usize) {
         self.note("start", node, &[]);
         self.set_clock(node);
+        self.nodes[node].asking = super::node::asking(node, self.nodes.len());
+        self.nodes[node].asked.clear();
         if self.faulty && self.nodes[node].life > 0 {
             super::repair::lose(self, node);
             super::rogue::tamper(self, node);

@@ -19,6 +19,7 @@ pub mod hostile;
 pub mod network;
 pub mod node;
 pub mod oracle;
+pub mod questions;
 pub mod race;
 pub mod repair;
 pub mod rng;

@@ -1,12 +1,14 @@
 //! A simulated node: the core, a disk that lags and outlives crashes, and the queue of outputs that wait for the disk.
 
+use super::cast::node_id;
 use super::disk::Disk;
 use super::ground::LogId;
+use super::questions::Counts;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use tally_ledger::archive::MemoryArchive;
 use tally_ledger::cases::RULESET;
-use tally_ledger::replica::{Batch, Input, Output, Replica};
+use tally_ledger::replica::{Asking, Batch, Input, Output, Replica};
 use tally_schemas::snapshot::SnapshotHead;
 
 /// A node with its disk.
@@ -22,6 +24,10 @@ pub struct Node {
     pub writing: Option<Batch>,
     /// Inputs that came in and were not handled yet.
     pub inbox: Vec<Input>,
+    /// Whom it asks for what it misses.
+    pub asking: Asking,
+    /// How often it asked for the same lately.
+    pub asked: Counts,
     /// What the disk holds.
     pub disk: Disk,
     /// The logs of later epochs that its disk held when it started last.
@@ -39,14 +45,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// Makes a node that was never started.
-    pub fn new() -> Self {
+    /// Makes one of so many nodes, which was never started.
+    pub fn new(place: usize, nodes: usize) -> Self {
         Self {
             replica: None,
             life: 0,
             outbox: VecDeque::new(),
             writing: None,
             inbox: Vec::new(),
+            asking: asking(place, nodes),
+            asked: Counts::new(),
             disk: Disk::default(),
             expected: BTreeSet::new(),
             skew_ms: 0,
@@ -65,8 +73,8 @@ impl Node {
     }
 }
 
-impl Default for Node {
-    fn default() -> Self {
-        Self::new()
-    }
+/// What a node knows of the others when it starts: that they are there.
+pub fn asking(place: usize, nodes: usize) -> Asking {
+    let others = (0..nodes).filter(|other| *other != place);
+    Asking::new(node_id(place), others.map(node_id).collect())
 }

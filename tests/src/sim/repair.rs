@@ -16,6 +16,7 @@ use tally_ledger::replica::{Alarm, Input, Replica};
 use tally_schemas::epoch::Opening;
 use tally_schemas::frame::Frame;
 use tally_schemas::id::{DepartmentId, NamedHead, Origin, TreeHead};
+use tally_schemas::question::Question;
 
 /// In how many of a hundred seeds own logs are lost.
 const SEEDS_WITH_LOSSES: u64 = 30;
@@ -377,19 +378,8 @@ fn ask_all(sim: &mut Sim, node: usize, origin: &Origin) {
         .disk
         .get(origin)
         .map_or(0, |log| log.entries.len() as u64);
-    for peer in (0..sim.nodes.len()).filter(|peer| *peer != node) {
-        let wait = sim.repair.rng.between(1, 400);
-        let (by, origin) = (node, origin.clone());
-        sim.later(
-            wait,
-            Happening::Asked {
-                peer,
-                by,
-                origin,
-                start,
-            },
-        );
-    }
+    let origin = origin.clone();
+    sim.ask_all(node, &Question::Range { origin, start });
 }
 
 /// People look at the log of a department and do what is to be done next.
@@ -612,6 +602,27 @@ pub fn is_to_be_replaced(sim: &mut Sim) -> bool {
     };
     let all = (0..sim.nodes.len()).all(|place| place == hostile.node || hostile.alarmed.contains(&place));
     sim.repair.replaces && hostile.treason == Treason::Fork && !hostile.is_replaced && all
+}
+
+/// Says whether a log that forked holds a node up: it knows of the fork, and had less of the log before than others rest on. Only a
+/// quorum can help it.
+pub fn is_held_up(sim: &Sim) -> bool {
+    let Some(hostile) = sim.hostile.as_ref().filter(|hostile| !hostile.is_replaced) else {
+        return false;
+    };
+    let sizes = honest(sim).filter_map(|replica| {
+        let world = replica.world();
+        let log = world.log_at(world.number_of_log(&hostile.origin)?)?;
+        Some((
+            log.size(),
+            log.stopped.is_some() && replica.evidence(&hostile.origin).is_some(),
+        ))
+    });
+    let sizes: Vec<(u64, bool)> = sizes.collect();
+    let most = sizes.iter().map(|(size, _)| *size).max();
+    sizes
+        .iter()
+        .any(|(size, is_stopped)| *is_stopped && Some(*size) < most)
 }
 
 /// Replaces the operator of a node that forked its log: it starts again, the log is never signed again in its epoch, and a

@@ -101,6 +101,11 @@ impl Run {
                 sim.coverage.hit(format!("converged within {seconds} s"));
                 self.converged = Some(sim.now_ms);
             }
+            None if since > HELD_UP_MS && super::repair::is_held_up(sim) => {
+                sim.coverage.hit("nodes held up by a fork");
+                super::repair::replace_operator(sim);
+                return false;
+            }
             None => {}
         }
         let bound = if self.converged.is_none() {
@@ -135,6 +140,8 @@ impl Run {
 
 /// How long people may go on repairing, however often each of their acts begins the time of the others anew.
 const ENDS_WITHIN_MS: i64 = 2 * 60 * 60 * 1_000;
+/// How long people look at a node that a fork holds up before they settle it.
+const HELD_UP_MS: i64 = 60_000;
 /// How long statements may go round once all agree.
 const TALK_MS: i64 = 150_000;
 /// In what steps the time until then is counted.

@@ -8,6 +8,7 @@ use super::engine::{Happening, Options, Sim};
 use super::run::Run;
 use std::io::{BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tally_schemas::question::Question;
 
 /// The first words of a trace.
 const MAGIC: &str = "tally/sim-trace/v1";
@@ -208,6 +209,21 @@ fn show(sim: &Sim, view: &View, out: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
+fn tell_question(question: &Question, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    match question {
+        Question::Range { origin, start } => {
+            write!(
+                formatter,
+                "for {} of epoch {} from {start}",
+                origin.department, origin.epoch
+            )
+        }
+        Question::Heads => formatter.write_str("for heads"),
+        Question::Fork { origin } => write!(formatter, "whether {} forked", origin.department),
+        Question::Part { .. } => formatter.write_str("for a part"),
+    }
+}
+
 impl std::fmt::Display for Happening {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -218,21 +234,22 @@ impl std::fmt::Display for Happening {
                     bytes.len()
                 )
             }
-            Self::Asked {
-                peer,
-                by,
-                origin,
-                start,
-            } => write!(
-                formatter,
-                "node-{by} asks node-{peer} for {} from {start}",
-                origin.department
-            ),
-            Self::AskedEvidence { peer, by, origin } => write!(
-                formatter,
-                "node-{by} asks node-{peer} whether {} forked",
-                origin.department
-            ),
+            Self::Asked(asked) => {
+                write!(formatter, "node-{} asks node-{} ", asked.by, asked.peer)?;
+                tell_question(&asked.question, formatter)
+            }
+            Self::Answered(asked, bytes) => {
+                match bytes {
+                    Some(bytes) => write!(formatter, "{} bytes", bytes.len())?,
+                    None => formatter.write_str("no word")?,
+                }
+                write!(
+                    formatter,
+                    " of node-{} for node-{} on its question ",
+                    asked.peer, asked.by
+                )?;
+                tell_question(&asked.question, formatter)
+            }
             Self::Verified(node, _, results) => {
                 write!(
                     formatter,
