@@ -153,7 +153,7 @@ impl Replica {
             return false;
         };
         let endorsed = self.endorsed.get(&*log.origin);
-        endorsed.is_some_and(|head| head.size > log.size())
+        endorsed.is_some_and(|(_, head)| head.size > log.size())
     }
 
     /// Has a log fetched again when what came of it is of another branch than the one that a quorum named.
@@ -162,11 +162,21 @@ impl Replica {
             return;
         };
         let origin = Origin::clone(&log.origin);
-        let Some(head) = self.endorsed.get(&origin).filter(|head| head.size <= log.size()) else {
+        let endorsed = self.endorsed.get(&origin).map(|(_, head)| *head);
+        let Some(head) = endorsed.filter(|head| head.size <= log.size()) else {
             return;
         };
-        if log.tree.head_at(head.size).is_ok_and(|held| held != *head) {
+        if log.tree.head_at(head.size).is_ok_and(|held| held != head) {
             self.refetch(origin);
+        }
+    }
+
+    /// Remembers the head that a quorum's opening names, unless the opening of a later epoch named another one.
+    fn endorse(&mut self, opening: &Opening) {
+        let named = (opening.origin.epoch, opening.old.head);
+        let held = self.endorsed.entry(opening.old.origin.clone()).or_insert(named);
+        if held.0 <= named.0 {
+            *held = named;
         }
     }
 
@@ -413,9 +423,9 @@ impl Replica {
 
     /// Says what stands in the way of an opening that names a registry version which is not held.
     ///
-    /// Where it continues the registrar's own log, that version may stand only on the branch that it names. A quorum of the registry
-    /// as far as it is held is believed for that much: which branch is fetched. Whether the opening is good is judged when the
-    /// version is here.
+    /// That version may rest on the branch that it names: on the registrar's own log, or on one whose entries the registrar's name. A
+    /// quorum of the registry as far as its notes are here is believed for that much: which branch is fetched. Whether the opening is
+    /// good is judged when the version is here.
     fn hindered_by_registry(
         &mut self,
         named: RegistryRef,
@@ -424,15 +434,19 @@ impl Replica {
         is_new: bool,
     ) -> Hindrance {
         let waits = self.waits_for_registry(named);
-        let registry = self.world.registry();
-        let old = &opening.old;
-        if !is_new
-            || registry.genesis().registrar != old.origin.department
-            || registry.opened_by(note, &opening.origin, registry.newest().version) != Ok(OpenedBy::Quorum)
-        {
+        if !is_new {
             return waits;
         }
-        self.endorsed.insert(old.origin.clone(), old.head);
+        let ahead = self.world.registry_ahead();
+        let version = match ahead.hash_of(named.version) {
+            Some(hash) if hash == named.hash => named.version,
+            _ => ahead.newest().version,
+        };
+        if ahead.opened_by(note, &opening.origin, version) != Ok(OpenedBy::Quorum) {
+            return waits;
+        }
+        let old = &opening.old;
+        self.endorse(opening);
         self.reach_head(old, OpenedBy::Quorum).err().unwrap_or(waits)
     }
 
@@ -471,7 +485,7 @@ impl Replica {
                 return Err(refused("its administrator may only open the next epoch"));
             }
         } else if is_new {
-            self.endorsed.insert(old.origin.clone(), old.head);
+            self.endorse(opening);
         }
         let is_endorsed = self.endorsed.contains_key(&opening.origin);
         if is_new

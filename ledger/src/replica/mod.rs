@@ -117,8 +117,8 @@ pub struct Replica {
     contested: BTreeMap<Origin, epochs::Contest>,
     /// By the log that an administrator opened, what is known of the entries that it leaves out.
     left_out: BTreeMap<Origin, epochs::LeftOut>,
-    /// Heads that a quorum named: logs up to there are taken, whatever else was known of them.
-    endorsed: BTreeMap<Origin, TreeHead>,
+    /// Heads that a quorum named, and in the opening of which epoch: logs up to there are taken, whatever else was known of them.
+    endorsed: BTreeMap<Origin, (u32, TreeHead)>,
     /// Logs of which everything that is held came after a quorum had named a head of theirs.
     fetched_again: BTreeSet<Origin>,
     /// Whether everything is derived anew, so that nothing of this counts any more.

@@ -225,6 +225,21 @@ impl World {
 }
 
 impl World {
+    /// Returns the registry as the entries of the registrar's newest log lead to it, those included that are held and wait to be resolved.
+    ///
+    /// Every version in it was signed by a quorum of the one before; whether the notes stand is known when their entries are resolved.
+    pub(crate) fn registry_ahead(&self) -> Registry {
+        let mut registry = self.registry.clone();
+        let log = self.log(&registry.genesis().registrar);
+        for waiting in log.into_iter().flat_map(|log| &log.waiting) {
+            if let Payload::Governance(note) = &waiting.payload {
+                // A note that does not follow has no effect, as when it is resolved.
+                let _outcome = registry.extend(note);
+            }
+        }
+        registry
+    }
+
     /// Returns the registry version that the first entries of a log of the registrar lead to; none while they are not resolved.
     pub(crate) fn version_at(&self, number: LogNo, size: u64) -> Option<u64> {
         let log = self.log_at(number).filter(|log| log.cursor() >= size)?;

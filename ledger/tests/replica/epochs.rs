@@ -16,7 +16,8 @@ use tally_schemas::entry::Entry;
 use tally_schemas::epoch::Opening;
 use tally_schemas::event::EventKind;
 use tally_schemas::frame::Frame;
-use tally_schemas::id::{EventId, NamedHead, Origin};
+use tally_schemas::governance::{Change, Governance, Right};
+use tally_schemas::id::{EventId, NamedHead, OfficerId, Origin};
 use tally_schemas::note::Note;
 use tally_schemas::proof::TlogProof;
 
@@ -435,6 +436,41 @@ fn an_epoch_that_was_sealed_is_not_opened_again() {
 }
 
 #[test]
+fn an_opening_needs_what_it_continues_to_be_held_and_counts_when_that_is_resolved() {
+    let mut driver = Driver::new();
+    file(&mut driver);
+    // Housing's log names what civil's is at.
+    driver.now = driver.now.plus_ms(61_000);
+    driver.input(0, Input::Tick);
+    driver.assert_equal();
+    // The disk that housing's node comes back with has nothing of civil's log.
+    let civil = origin(&driver, "civil", 1);
+    driver.disks[0].logs.remove(&civil);
+    driver.is_parted = true;
+    lose_lock(&mut driver);
+    let first = origin(&driver, "housing", 1);
+    let resolved = |driver: &Driver, origin: &Origin| {
+        let world = driver.replicas[0].world();
+        let log = world.log_at(world.number_of_log(origin).unwrap()).unwrap();
+        (log.cursor(), log.size())
+    };
+    let (cursor, size) = resolved(&driver, &first);
+    assert!(cursor < size, "{cursor} of {size}");
+    let next = opening(&driver, head(&driver, 0, &first, None), 2);
+    open(&mut driver, &next, &["housing"]).unwrap();
+    assert_eq!(resolved(&driver, &next.origin), (0, 1));
+    let submitted = driver.act("housing", EventKind::RequestFiled, None, &["civil"], APPLICATION);
+    assert_eq!(submitted.unwrap_err().code, "own-log-waits");
+
+    driver.is_parted = false;
+    driver.pass();
+    assert_eq!(resolved(&driver, &next.origin).0, 1);
+    file(&mut driver);
+    driver.pass();
+    driver.assert_same_state();
+}
+
+#[test]
 fn a_log_of_a_later_epoch_that_others_name_is_asked_for() {
     let mut driver = Driver::new();
     file(&mut driver);
@@ -770,6 +806,106 @@ fn a_quorum_is_believed_which_branch_of_the_registrars_log_leads_to_the_registry
             driver.pass();
         }
         assert_eq!(driver.replicas[1].world().registry().newest().version, 1);
+        driver.assert_same_state();
+        file(&mut driver);
+        driver.pass();
+        driver.assert_same_state();
+    }
+}
+
+/// Gives the bureau a second administrator, named deputy.
+fn name_deputy(driver: &mut Driver) {
+    let newest = driver.replicas[0].world().registry().newest();
+    let text = Governance {
+        federation: driver.federation.clone(),
+        version: newest.version + 1,
+        previous: newest.hash,
+        issued: driver.now,
+        changes: vec![Change::RightGiven(Right::Administrator {
+            department: department("bureau"),
+            officer: OfficerId::parse("deputy").unwrap(),
+            key: *key("deputy").public_key().as_bytes(),
+        })],
+    }
+    .to_text();
+    let lines = ["bureau", "civil"].map(|id| {
+        let name = format!("{}/{id}/admin", driver.federation);
+        sign_note(&text, &name, &key(&format!("admin {id}"))).unwrap()
+    });
+    let note = Note {
+        text,
+        lines: lines.to_vec(),
+    };
+    driver.submit(0, note.to_bytes()).unwrap();
+}
+
+#[test]
+fn a_quorum_that_is_named_by_what_rests_on_the_branch_is_believed_which_one_to_fetch() {
+    for kept in [0, 1] {
+        let mut driver = Driver::new();
+        file(&mut driver);
+        driver.assert_equal();
+        // Civil's node hears of another history of housing's log, which goes on meanwhile.
+        let log = origin(&driver, "housing", 1);
+        let entries = driver.entries[&log.to_string()].clone();
+        driver.is_parted = true;
+        let other = Branch::of(&log, &entries, entries.len() - kept, kept + 1);
+        driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
+        file(&mut driver);
+        // The registrar's log names what came of it, and after that who signs the opening.
+        driver.now = driver.now.plus_ms(61_000);
+        driver.input(0, Input::Tick);
+        name_deputy(&mut driver);
+        driver.is_parted = false;
+        driver.pass();
+        for at in 0..2 {
+            let world = driver.replicas[at].world();
+            let held = world.log_at(world.number_of_log(&log).unwrap()).unwrap();
+            assert!(held.stopped.is_some(), "node {at} knows of the fork");
+        }
+        let version = |driver: &Driver| driver.replicas[1].world().registry().newest().version;
+        assert_eq!(version(&driver), 0);
+        let world = driver.replicas[1].world();
+        let waits = world
+            .waits_for(world.number(&department("bureau")).unwrap())
+            .unwrap();
+        assert!(
+            waits.contains("until a quorum of administrators opens its next epoch"),
+            "{waits}"
+        );
+
+        let next = opening(&driver, head(&driver, 0, &log, None), 2);
+        let text = next.to_text();
+        let line = |id: &str, officer: &str, name: &str| {
+            sign_note(
+                &text,
+                &format!("{}/{id}/{officer}", driver.federation),
+                &key(name),
+            )
+            .unwrap()
+        };
+        let lines = vec![
+            line("bureau", "deputy", "deputy"),
+            line("civil", "admin", "admin civil"),
+        ];
+        let note = Note { text, lines }.to_bytes();
+        for _ in 0..3 {
+            if driver.submit(0, note.clone()).is_ok() {
+                break;
+            }
+            driver.pass();
+        }
+        for _ in 0..3 {
+            driver.pass();
+        }
+        assert_eq!(version(&driver), 1);
+        driver.assert_same_state();
+        // What its disk kept of the opening leads it there again, also when the rest of the branch is lost.
+        driver.disks[1].logs.get_mut(&log).unwrap().0.truncate(1);
+        driver.disks[1].coverings.remove(&log);
+        driver.disks[1].logs.get_mut(&log).unwrap().1.clear();
+        driver.restart(1);
+        driver.pass();
         driver.assert_same_state();
         file(&mut driver);
         driver.pass();
