@@ -3,7 +3,7 @@
 use crate::draft::assemble::{Author, Machine, assemble};
 use crate::draft::form::Form;
 use crate::federation::{Founding, Plan, found};
-use crate::verify::Trust;
+use crate::verify::{StandingLog, Trust};
 use tally_ledger::checkpoint::{VerifiedCheckpoint, sign_checkpoint};
 use tally_ledger::crypto::{SigningKey, leaf_hash, sign_note};
 use tally_ledger::export::{ExportReader, tile_bytes};
@@ -236,4 +236,22 @@ pub(crate) fn log_with(note: &Note, founding: &Founding) -> Log {
     let mut payloads = roster_payloads(founding, "housing");
     payloads.push(note.to_string());
     Log::new(founding, "housing", &payloads)
+}
+
+/// A log as somebody shows it whole.
+pub(crate) fn shown(log: &Log) -> StandingLog<&Log> {
+    StandingLog {
+        origin: log.checkpoint.origin().clone(),
+        export: Some(log),
+        rest: Vec::new(),
+        opening: None,
+    }
+}
+
+/// As [`shown`], of a log of a later epoch with an opening that may be that of another one.
+pub(crate) fn later<'a>(log: &'a Log, opening: &Log) -> StandingLog<&'a Log> {
+    StandingLog {
+        opening: Some(opening.entries[0].clone()),
+        ..shown(log)
+    }
 }
