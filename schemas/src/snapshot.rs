@@ -284,6 +284,11 @@ pub fn chunk_key(log: u32, chunk: u64) -> Vec<u8> {
     key(b'l', &[&log.to_be_bytes(), &chunk.to_be_bytes()])
 }
 
+/// Returns the key of an entry that is in no export; `log` is the SHA-256 of its origin. The value is the entry.
+pub fn entry_key(log: &Hash, index: u64) -> Vec<u8> {
+    key(b'r', &[&log.0, &index.to_be_bytes()])
+}
+
 /// Returns the key of a detached part named by an entry; without the place, what all its keys begin with. The value is empty.
 pub fn part_key(commit: &Hash, place: Option<(u32, u64)>) -> Vec<u8> {
     match place {

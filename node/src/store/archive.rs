@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tally_ledger::archive::{Archive, ArchiveError};
 use tally_ledger::crypto::{leaf_hash, node_hash, sha256};
 use tally_schemas::id::{Hash, Origin};
+use tally_schemas::snapshot;
 use tally_schemas::tile::{BundleId, TILE_WIDTH, TileId};
 
 /// How many full bundles, and how many full tiles, are kept in memory.
@@ -126,8 +127,7 @@ impl DiskArchive {
 
 /// Returns the key of the row that has an entry which is in no export.
 pub(crate) fn entry_key(origin: &Origin, index: u64) -> Vec<u8> {
-    let log = sha256(&[origin.to_string().as_bytes()]);
-    [&b"r"[..], &log.0, &index.to_be_bytes()].concat()
+    snapshot::entry_key(&sha256(&[origin.to_string().as_bytes()]), index)
 }
 
 /// Returns the width of the widest partial bundle at an index.
