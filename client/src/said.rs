@@ -264,7 +264,7 @@ mod tests {
             "ledger/src/authority/roster.rs",
             "ledger/src/rules/calendar.rs",
             "node/src/drafts.rs",
-            "client/src/verify.rs",
+            "client/src/verify/mod.rs",
             "client/src/federation.rs",
             "client/src/play/scenario.rs",
             "client/src/play/error.rs",

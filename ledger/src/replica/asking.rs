@@ -16,6 +16,9 @@ pub const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// After how long without a question the host of a log is asked first again.
 const HOST_FIRST_AGAIN: Duration = Duration::from_secs(60);
 
+/// How many logs are remembered at least: beyond that those are forgotten of which nothing was asked for as long as [`HOST_FIRST_AGAIN`].
+const LOGS_REMEMBERED: usize = 1_024;
+
 /// The questions for ranges of all logs that a node misses entries of. Those who may hold a log are its host, then the other nodes.
 #[derive(Debug, Clone)]
 pub struct Asking {
@@ -106,6 +109,10 @@ impl Asking {
         let holders = self.holders(registry, origin);
         if in_round > holders.len() {
             return None;
+        }
+        if self.logs.len() >= LOGS_REMEMBERED {
+            self.logs
+                .retain(|_, last| now.saturating_sub(last.at) < HOST_FIRST_AGAIN);
         }
         let last = self.logs.get(origin);
         let asked = AskedRange::asked(last, start, (attempt, in_round), now);

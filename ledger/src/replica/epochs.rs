@@ -142,8 +142,20 @@ impl Replica {
     }
 
     pub(super) fn expect_opening(&mut self, entry: &[u8]) {
-        if let Err(error) = self.world.expect_opening(entry) {
-            self.refuse_frame_text("an opening kept on disk", &error.to_string());
+        match self.world.expect_opening(entry) {
+            // It was held here, so that what it names was.
+            Ok(opening) => drop(self.endorse(&opening)),
+            Err(error) => self.refuse_frame_text("an opening kept on disk", &error.to_string()),
+        }
+    }
+
+    pub(super) fn read_endorsement(&mut self, text: &[u8]) {
+        let opening = std::str::from_utf8(text)
+            .map_err(|error| error.to_string())
+            .and_then(|text| Opening::parse_text(text).map_err(|error| error.to_string()));
+        match opening {
+            Ok(opening) => drop(self.endorse(&opening)),
+            Err(why) => self.refuse_frame_text("what the disk kept of a branch that stands", &why),
         }
     }
 
@@ -153,7 +165,7 @@ impl Replica {
             return false;
         };
         let endorsed = self.endorsed.get(&*log.origin);
-        endorsed.is_some_and(|(_, head)| head.size > log.size())
+        endorsed.is_some_and(|opening| opening.old.head.size > log.size())
     }
 
     /// Has a log fetched again when what came of it is of another branch than the one that a quorum named.
@@ -162,7 +174,7 @@ impl Replica {
             return;
         };
         let origin = Origin::clone(&log.origin);
-        let endorsed = self.endorsed.get(&origin).map(|(_, head)| *head);
+        let endorsed = self.endorsed.get(&origin).map(|opening| opening.old.head);
         let Some(head) = endorsed.filter(|head| head.size <= log.size()) else {
             return;
         };
@@ -171,21 +183,27 @@ impl Replica {
         }
     }
 
-    /// Remembers the head that a quorum's opening names, unless the opening of a later epoch named another one.
-    fn endorse(&mut self, opening: &Opening) {
-        let named = (opening.origin.epoch, opening.old.head);
-        let held = self.endorsed.entry(opening.old.origin.clone()).or_insert(named);
-        if held.0 <= named.0 {
-            *held = named;
+    /// Remembers the head that an opening names, unless the opening of a later epoch names one of the same log; says whether it did.
+    fn endorse(&mut self, opening: &Opening) -> bool {
+        let old = &opening.old.origin;
+        let held = self.endorsed.get(old);
+        let is_newer = held.is_none_or(|held| held.origin.epoch <= opening.origin.epoch);
+        if is_newer {
+            self.endorsed.insert(old.clone(), opening.clone());
         }
+        is_newer
     }
 
     fn refetch(&mut self, origin: Origin) {
+        let Some(opening) = self.endorsed.get(&origin).map(Opening::to_text) else {
+            return;
+        };
         self.refuse_frame(
             &origin,
             "what is held of it is of a branch that does not stand; it is fetched again",
         );
-        self.outputs.push(Output::Refetch(origin));
+        let opening = opening.into_bytes();
+        self.outputs.push(Output::Refetch { origin, opening });
         self.rebuild();
     }
 
@@ -215,8 +233,11 @@ impl Replica {
             if entry.header.origin != origin {
                 return Err(Hindrance::Refused("its first entry is of another log".to_owned()));
             }
+            // Before anything is done about it: whoever sends it has it from who signs the new log.
+            let key =
+                PublicKey::admit(&opening.log_key).map_err(|error| Hindrance::Refused(error.to_string()))?;
+            self.check_first_frame(frame, &LogKey::new(&opening.origin, &key))?;
             let good = self.judge_opening(&entry.header, &opening, &note, true)?;
-            self.check_first_frame(frame, &good.key)?;
             Ok((entry.header, opening, good))
         });
         // What the own disk kept of it is read back first, when its turn comes.
@@ -434,7 +455,8 @@ impl Replica {
         is_new: bool,
     ) -> Hindrance {
         let waits = self.waits_for_registry(named);
-        if !is_new {
+        let quorum = self.world.registry().genesis().quorum;
+        if !is_new || (note.lines.len() as u64) < u64::from(quorum) {
             return waits;
         }
         let ahead = self.world.registry_ahead();
@@ -445,9 +467,12 @@ impl Replica {
         if ahead.opened_by(note, &opening.origin, version) != Ok(OpenedBy::Quorum) {
             return waits;
         }
-        let old = &opening.old;
-        self.endorse(opening);
-        self.reach_head(old, OpenedBy::Quorum).err().unwrap_or(waits)
+        if !self.endorse(opening) {
+            return waits;
+        }
+        self.reach_head(&opening.old, OpenedBy::Quorum)
+            .err()
+            .unwrap_or(waits)
     }
 
     fn waits_for_registry(&self, named: RegistryRef) -> Hindrance {
@@ -484,8 +509,14 @@ impl Replica {
             if opening.origin.epoch != old.origin.epoch + 1 {
                 return Err(refused("its administrator may only open the next epoch"));
             }
-        } else if is_new {
-            self.endorse(opening);
+        } else if is_new && !self.endorse(opening) {
+            return Err(Hindrance::Waits {
+                why: format!(
+                    "the opening of a later epoch names another head of {}",
+                    old.origin
+                ),
+                wanted: None,
+            });
         }
         let is_endorsed = self.endorsed.contains_key(&opening.origin);
         if is_new

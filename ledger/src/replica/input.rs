@@ -44,6 +44,8 @@ pub enum Input {
     /// An entry 0 that opens an epoch, as the own disk kept it: handed in before anything of the logs is read back, so that nothing
     /// beyond the end of a log is resolved on the way.
     Opening(Vec<u8>),
+    /// The text of an opening as the own disk kept it when it set aside what is not of the branch that it names.
+    Endorsed(Vec<u8>),
     /// An own log must not be signed in this epoch again: its signing lock is lost or older than what was signed.
     Seal {
         /// The log.
@@ -314,7 +316,13 @@ pub enum Output {
     },
     /// Set aside what the disk has of a log of others: it is of another branch than the one that stands, and is fetched again.
     /// [`Output::Rebuild`] follows.
-    Refetch(Origin),
+    Refetch {
+        /// The log.
+        origin: Origin,
+        /// The text of the opening that says so. It is kept first, and handed in as [`Input::Endorsed`] from then on: what it rests on
+        /// may itself rest on what is set aside.
+        opening: Vec<u8>,
+    },
     /// Make the replica anew from what the disk holds, as at a start without a snapshot: what was derived rests on entries that
     /// are set aside by now. This one hands out nothing more.
     Rebuild,

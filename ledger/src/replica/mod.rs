@@ -32,9 +32,10 @@ use crate::proof::{prove_recorded, prove_recorded_beyond};
 use crate::world::{Need, RestoreError, Snapshot, World, WorldAlarm};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use tally_schemas::epoch::Opening;
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::frame::Frame;
-use tally_schemas::id::{DepartmentId, EventId, Origin, TreeHead};
+use tally_schemas::id::{DepartmentId, EventId, Origin};
 use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, FRAME_BYTES_MAX};
 use tally_schemas::snapshot::SnapshotHead;
 use tally_schemas::statement::Statement;
@@ -117,8 +118,8 @@ pub struct Replica {
     contested: BTreeMap<Origin, epochs::Contest>,
     /// By the log that an administrator opened, what is known of the entries that it leaves out.
     left_out: BTreeMap<Origin, epochs::LeftOut>,
-    /// Heads that a quorum named, and in the opening of which epoch: logs up to there are taken, whatever else was known of them.
-    endorsed: BTreeMap<Origin, (u32, TreeHead)>,
+    /// By log, the opening that names a head of it which counts: it is taken up to there, whatever else was known of it.
+    endorsed: BTreeMap<Origin, Opening>,
     /// Logs of which everything that is held came after a quorum had named a head of theirs.
     fetched_again: BTreeSet<Origin>,
     /// Whether everything is derived anew, so that nothing of this counts any more.
@@ -274,6 +275,7 @@ impl Replica {
                 Input::Frame(frame) => self.receive(frame),
                 Input::Restored(kept) => self.read_back(kept),
                 Input::Opening(entry) => self.expect_opening(&entry),
+                Input::Endorsed(text) => self.read_endorsement(&text),
                 Input::Seal { origin, why } => drop(self.sealed.insert(origin, why)),
                 Input::Evidence { bytes, is_kept } => self.take_evidence(&bytes, is_kept),
                 Input::Verified(results) => self.verified(now, &results),

@@ -111,11 +111,11 @@ impl World {
     ///
     /// # Errors
     /// The bytes are no entry 0 with an opening.
-    pub fn expect_opening(&mut self, entry: &[u8]) -> Result<(), FormatError> {
+    pub fn expect_opening(&mut self, entry: &[u8]) -> Result<Opening, FormatError> {
         let entry = Entry::parse(entry)?;
         let (opening, _) = parse_opening(&entry.payload)?;
         self.note_opening(&opening);
-        Ok(())
+        Ok(opening)
     }
 
     fn note_opening(&mut self, opening: &Opening) {
@@ -129,7 +129,12 @@ impl World {
     /// Begins the log that an opening opens; the caller has found the opening good, and the log before it held so far.
     pub(crate) fn open_epoch(&mut self, opening: &Opening, key: LogKey, prev: Hash) -> Option<LogNo> {
         let old = self.number_of_log(&opening.old.origin)?;
+        let before: Vec<Option<u64>> = self.logs.iter().map(|log| log.end).collect();
         self.note_opening(opening);
+        let mut ends = before.into_iter().zip(&self.logs);
+        // Some of what names such a log may have been resolved with less of it in its past.
+        self.is_more_counted |=
+            ends.any(|(before, log)| before.is_some_and(|before| log.end.is_none_or(|end| end > before)));
         let number = self.add_log(opening.origin.clone(), key);
         let keys = self.log_at(old).map(|log| log.keys_seen.clone());
         if let Some(log) = self.log_mut(number) {
@@ -176,12 +181,14 @@ impl World {
         Some(log)
     }
 
-    /// Says whether anything that was resolved here is set aside by now: then everything is derived again.
+    /// Says whether anything that was resolved here is set aside by now, or may rest on less than counts by now: then everything is
+    /// derived again.
     pub fn is_overtaken(&self) -> bool {
-        self.logs.iter().any(|log| {
+        let is_less_counted = self.logs.iter().any(|log| {
             let is_left_out = |end: u64| end == 0 && log.continues.is_some();
             log.end.is_some_and(|end| log.cursor() > end || is_left_out(end))
-        })
+        });
+        is_less_counted || self.is_more_counted
     }
 
     /// Says whether a log was opened whose entry 0 is not resolved yet.
@@ -230,8 +237,14 @@ impl World {
     /// Every version in it was signed by a quorum of the one before; whether the notes stand is known when their entries are resolved.
     pub(crate) fn registry_ahead(&self) -> Registry {
         let mut registry = self.registry.clone();
-        let log = self.log(&registry.genesis().registrar);
-        for waiting in log.into_iter().flat_map(|log| &log.waiting) {
+        let Some(log) = self.log(&registry.genesis().registrar) else {
+            return registry;
+        };
+        for waiting in log
+            .waiting
+            .iter()
+            .filter(|waiting| !log.is_set_aside(waiting.header.index))
+        {
             if let Payload::Governance(note) = &waiting.payload {
                 // A note that does not follow has no effect, as when it is resolved.
                 let _outcome = registry.extend(note);

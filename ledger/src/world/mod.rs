@@ -131,6 +131,8 @@ pub struct World {
     by_origin: BTreeMap<Origin, LogNo>,
     /// What each log of a later epoch continues, and how much of that counts: held, or kept by the own disk.
     openings: Openings,
+    /// Whether more of a log counts than did when something that may rest on it was resolved.
+    is_more_counted: bool,
     kept: Arc<Kept>,
     /// The cases that were touched lately; every other one is in the archive.
     cases: BTreeMap<CaseId, Case>,
@@ -176,6 +178,7 @@ impl World {
             numbers: BTreeMap::new(),
             by_origin: BTreeMap::new(),
             openings: Openings::default(),
+            is_more_counted: false,
             kept: Arc::new(Kept::new(archive)),
             cases: BTreeMap::new(),
             open: BTreeMap::new(),

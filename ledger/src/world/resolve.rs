@@ -256,11 +256,7 @@ impl World {
             let log = self.log_at(other)?;
             if log.cursor() < size {
                 let stopped = log.stopped.as_deref().filter(|_| log.size() < size);
-                let stopped = stopped.map_or_else(String::new, |why| {
-                    format!(
-                        "; its ingest stopped ({why}) until a quorum of administrators opens its next epoch"
-                    )
-                });
+                let stopped = stopped.map_or_else(String::new, |why| format!("; its ingest stopped: {why}"));
                 return Some(format!(
                     "{} is resolved to {}, needed {size}{stopped}",
                     head.origin,

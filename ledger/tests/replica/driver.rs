@@ -118,6 +118,7 @@ pub(crate) struct Disk {
     /// What is kept beside the last entries of a log, where no checkpoint is of exactly their size.
     pub(crate) coverings: BTreeMap<Origin, Frame>,
     pub(crate) seals: BTreeMap<Origin, String>,
+    pub(crate) branches: BTreeMap<Origin, Vec<u8>>,
     pub(crate) evidence: Vec<Vec<u8>>,
     pub(crate) rebuilds: usize,
 }
@@ -130,6 +131,7 @@ impl Disk {
             let later = self.logs.iter().filter(|(origin, _)| origin.epoch > 1);
             inputs.extend(later.map(|(_, (entries, _))| Input::Opening(entries[0].clone())));
         }
+        inputs.extend(self.branches.values().cloned().map(Input::Endorsed));
         for (origin, why) in &self.seals {
             inputs.push(Input::Seal {
                 origin: origin.clone(),
@@ -283,7 +285,10 @@ impl Driver {
                         self.evidence.push((at, bytes));
                     }
                     Output::Sealed { origin, why } => drop(self.disks[at].seals.insert(origin, why)),
-                    Output::Refetch(origin) => drop(self.disks[at].logs.remove(&origin)),
+                    Output::Refetch { origin, opening } => {
+                        self.disks[at].logs.remove(&origin);
+                        self.disks[at].branches.insert(origin, opening);
+                    }
                     Output::Rebuild => {
                         self.disks[at].rebuilds += 1;
                         assert!(

@@ -870,7 +870,7 @@ fn a_quorum_that_is_named_by_what_rests_on_the_branch_is_believed_which_one_to_f
             .waits_for(world.number(&department("bureau")).unwrap())
             .unwrap();
         assert!(
-            waits.contains("until a quorum of administrators opens its next epoch"),
+            waits.contains("its ingest stopped: two roots were signed"),
             "{waits}"
         );
 
@@ -911,6 +911,97 @@ fn a_quorum_that_is_named_by_what_rests_on_the_branch_is_believed_which_one_to_f
         driver.pass();
         driver.assert_same_state();
     }
+}
+
+#[test]
+fn what_the_disk_kept_of_the_branch_that_stands_leads_there_though_the_log_stopped() {
+    let mut driver = Driver::new();
+    file(&mut driver);
+    driver.assert_equal();
+    driver.is_parted = true;
+    let log = origin(&driver, "housing", 1);
+    let entries = driver.entries[&log.to_string()].clone();
+    let other = Branch::of(&log, &entries, entries.len() - 1, 2);
+    driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
+    assert_eq!(driver.disks[1].evidence.len(), 1);
+    let next = opening(&driver, head(&driver, 0, &log, None), 2);
+    let whole = driver.replicas[0].frame(&log, 0, entries).unwrap();
+    for is_kept in [false, true] {
+        driver.disks[1].logs.remove(&log);
+        driver.disks[1].coverings.remove(&log);
+        if is_kept {
+            let text = next.to_text().into_bytes();
+            driver.disks[1].branches.insert(log.clone(), text);
+        }
+        driver.restart(1);
+        driver.input(1, Input::Frame(whole.clone()));
+        let held = head(&driver, 1, &log, None);
+        assert_eq!(held == next.old, is_kept, "{held:?}");
+    }
+    // Bytes that are no opening are told of, and nothing else comes of them.
+    forget_alarms(&mut driver);
+    driver.input(1, Input::Endorsed(b"{}".to_vec()));
+    assert_eq!(driver.alarms.len(), 1, "{:?}", driver.alarms);
+}
+
+#[test]
+fn the_branch_that_the_opening_of_a_later_epoch_names_is_not_given_up_for_that_of_an_earlier_one() {
+    let mut driver = Driver::new();
+    file(&mut driver);
+    driver.assert_equal();
+    driver.is_parted = true;
+    let log = origin(&driver, "housing", 1);
+    let stands = opening(&driver, head(&driver, 1, &log, None), 3);
+    let mut before = opening(&driver, head(&driver, 1, &log, None), 2);
+    before.old.head.root.0[0] ^= 1;
+    let frame = first_frame(&driver, &before, &["bureau", "civil"], |_: &mut Entry| {});
+    for is_kept in [true, false] {
+        driver.restart(1);
+        if is_kept {
+            driver.input(1, Input::Endorsed(stands.to_text().into_bytes()));
+        }
+        let outputs = driver.replicas[1].handle(driver.now, vec![Input::Frame(frame.clone())]);
+        let is_refetched =
+            |output: &Output| matches!(output, Output::Refetch { origin, .. } if *origin == log);
+        assert_eq!(outputs.iter().any(is_refetched), !is_kept, "{outputs:?}");
+    }
+}
+
+#[test]
+fn what_was_resolved_while_less_of_a_log_counted_is_derived_again() {
+    let mut driver = Driver::new();
+    file(&mut driver);
+    driver.assert_equal();
+    // The bureau's log names all of housing's.
+    driver.now = driver.now.plus_ms(61_000);
+    driver.input(0, Input::Tick);
+    driver.assert_equal();
+    driver.is_parted = true;
+    // Civil's disk kept an epoch that continues another branch, less of it, than the one it fetched since: it cannot be opened any more.
+    let log = origin(&driver, "housing", 1);
+    let size = head(&driver, 1, &log, None).head.size;
+    let mut before = opening(&driver, head(&driver, 1, &log, Some(size - 1)), 2);
+    before.old.head.root.0[0] ^= 1;
+    let quorum = ["bureau", "civil"];
+    let kept = first_frame(&driver, &before, &quorum, |_: &mut Entry| {});
+    let stands = opening(&driver, head(&driver, 1, &log, None), 3);
+    let frame = first_frame(&driver, &stands, &quorum, |_: &mut Entry| {});
+    driver.disks[1]
+        .logs
+        .insert(before.origin.clone(), (kept.entries, kept.checkpoint));
+    driver.disks[1]
+        .branches
+        .insert(log.clone(), stands.to_text().into_bytes());
+    driver.restart(1);
+    assert_eq!(driver.replicas[1].world().end_of(&log), Some(size - 1));
+    let rebuilds = driver.disks[1].rebuilds;
+    driver.input(1, Input::Frame(frame));
+    assert_eq!(driver.disks[1].rebuilds, rebuilds + 1);
+    assert_eq!(driver.replicas[1].world().end_of(&log), Some(size));
+    let account_of_all = account(&driver.replicas[1]);
+    driver.restart(1);
+    assert_eq!(account(&driver.replicas[1]), account_of_all);
+    assert_eq!(driver.disks[1].rebuilds, rebuilds + 1, "not again and again");
 }
 
 /// A contest that a quorum has settled: for the head of the new log, or for the longer one of the old.

@@ -99,7 +99,7 @@ impl Owner {
                     Output::WantEvidence(origin) => self.want_evidence(&origin),
                     Output::Reply { ticket, result } => self.reply(now, ticket, result),
                     Output::Sealed { origin, why } => self.seal(&origin, &why),
-                    Output::Refetch(origin) => self.set_files_aside(&origin),
+                    Output::Refetch { origin, opening } => self.set_files_aside(&origin, &opening),
                     Output::Rebuild => self.is_rebuild_due = true,
                     Output::Changed(cases) => changed.extend(cases),
                     Output::Alarm(alarm) => shared.alarm(&alarm_text(&alarm)),
@@ -185,7 +185,7 @@ impl Owner {
             // What is fetched again begins anew after its files were set aside, which happens in its turn.
             let until = after
                 .iter()
-                .take_while(|output| !matches!(output, Output::Refetch(_)));
+                .take_while(|output| !matches!(output, Output::Refetch { .. }));
             let others = until.filter_map(|output| match output {
                 Output::Persist(batch) if !batch.own => Some(batch),
                 _ => None,

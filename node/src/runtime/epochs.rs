@@ -4,10 +4,12 @@ use super::owner::{Next, Owner, describe};
 use super::shared::{Stores, locked};
 use super::start;
 use crate::drafts::DraftsBox;
-use crate::store::{LocalRecord, LogFiles, OwnStore, StoreError, folder_name, records_of};
+use crate::store::{
+    LocalRecord, LogFiles, OwnStore, StoreError, folder_name, keep_branch, read_branches, records_of,
+};
 use std::sync::{Arc, PoisonError};
 use tally_ledger::cases::RULESET;
-use tally_ledger::replica::{Batch, Refusal, Replica};
+use tally_ledger::replica::{Batch, Input, Refusal, Replica};
 use tally_schemas::epoch::{EPOCH_MAGIC, Opening};
 use tally_schemas::id::Origin;
 use tally_schemas::limits::EPOCH_NOTE_BYTES_MAX;
@@ -117,9 +119,16 @@ impl Owner {
         }
     }
 
-    /// Sets aside what is held of a log of others, so that it is fetched again.
-    pub(super) fn set_files_aside(&mut self, origin: &Origin) {
+    /// Sets aside what is held of a log of others, so that it is fetched again; keeps the opening that names the branch that stands.
+    pub(super) fn set_files_aside(&mut self, origin: &Origin, opening: &[u8]) {
         self.asking.refetched(origin);
+        // First: from what is left no start might be led to it any more.
+        if let Err(error) = keep_branch(&self.data, origin, opening) {
+            self.shared.alarm(&format!(
+                "which branch of {origin} stands could not be kept: {}",
+                describe(&error)
+            ));
+        }
         let mut stores = locked(&self.shared.stores);
         drop(stores.replicas.remove(origin));
         let outcome = LogFiles::set_aside(&self.data, origin);
@@ -176,6 +185,15 @@ impl Owner {
         self.report_health();
         tracing::info!("everything was derived anew");
         Next::Go
+    }
+
+    /// Returns the openings kept that name which branch of a log stands.
+    pub(super) fn kept_branches(&self) -> Result<Vec<Input>, StoreError> {
+        let (texts, damaged) = read_branches(&self.data)?;
+        for damage in damaged {
+            self.shared.alarm(&damage.to_string());
+        }
+        Ok(texts.into_iter().map(Input::Endorsed).collect())
     }
 
     /// Returns the entries 0 of later epochs that the disk keeps.

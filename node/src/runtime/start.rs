@@ -634,6 +634,13 @@ pub(super) fn read_all(owner: &mut Owner, mut kept: Vec<Kept>) -> Next {
         .iter()
         .map(|entry| Input::Opening(entry.to_vec()))
         .collect();
+    match owner.kept_branches() {
+        Ok(branches) => first.extend(branches),
+        Err(error) => owner.shared.alarm(&format!(
+            "which branches of logs stand cannot be read: {}",
+            describe(&error)
+        )),
+    }
     first.extend(owner.seals.iter().map(|(origin, why)| Input::Seal {
         origin: origin.clone(),
         why: why.clone(),

@@ -3,6 +3,7 @@
 //! Reads every entry, chunk checksum, leaf hash, tile, root, checkpoint signature, signing lock and part. Changes nothing, except what the
 //! engine of the own log does itself on opening. Runs while the node is stopped: the data folder has one holder.
 
+use super::branches::read_branches;
 use super::durable;
 use super::error::{Damage, DamageKind, StoreError};
 use super::layout::{DataDir, folder_name};
@@ -117,6 +118,7 @@ pub fn fsck(
     for name in durable::names_in(&data.root().join("parts"))? {
         check.parts(&name)?;
     }
+    check.report.findings.extend(read_branches(data)?.1);
     check.signatures();
     Ok(check.report)
 }

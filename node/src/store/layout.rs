@@ -130,6 +130,16 @@ impl DataDir {
         self.forks().join(format!("{}-{size}.json", folder_name(origin)))
     }
 
+    /// Returns the folder of the openings that name which branch of a log stands.
+    pub(crate) fn branches(&self) -> PathBuf {
+        self.root.join("branches")
+    }
+
+    /// Returns the file of the opening that names which branch of a log stands.
+    pub(crate) fn branch(&self, origin: &Origin) -> PathBuf {
+        self.branches().join(folder_name(origin))
+    }
+
     /// Returns the folder to which damaged folders are moved instead of being deleted.
     pub fn set_aside(&self) -> PathBuf {
         self.root.join("set-aside")

@@ -3,6 +3,7 @@
 //! Layout, what is backed up and what never: `schemas/spec/store.md`. No module here knows HTTP, the bus, a clock or a rule.
 
 mod archive;
+mod branches;
 pub(crate) mod durable;
 mod error;
 mod fsck;
@@ -22,6 +23,7 @@ mod fixture;
 
 pub use archive::DiskArchive;
 pub(crate) use archive::entry_key;
+pub(crate) use branches::{keep_branch, read_branches};
 pub use error::{Damage, DamageKind, StoreError};
 pub use fsck::{FsckCounts, FsckProgress, FsckReport, KnownKeys, fsck};
 pub use layout::{DataDir, folder_name};

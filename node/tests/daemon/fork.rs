@@ -6,7 +6,7 @@ use tally_ledger::checkpoint::LogKey;
 use tally_ledger::fork::verify_fork;
 use tally_schemas::event::EventKind;
 use tally_schemas::fork::ForkEvidence;
-use tally_schemas::id::Origin;
+use tally_schemas::id::{EventId, Origin};
 
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -106,4 +106,70 @@ fn a_forked_log_is_stopped_everywhere_and_each_node_keeps_the_evidence() {
         })
         .find_map(|log| log["stopped"].as_str());
     assert!(housing.is_some_and(|why| why.contains("two roots")), "{stopped}");
+}
+
+/// A federation in which housing's log forked: all nodes but its own hold the history with the request that is returned.
+fn forked() -> (Federation, EventId) {
+    let mut federation = Federation::running();
+    federation.file();
+    federation.await_equal();
+    federation.terminate();
+    let old = federation.folder().join("old");
+    let lock_of_bureau = |folder: &Path| std::fs::read(folder.join("lock/bureau-1")).unwrap();
+    // The node of housing hosts bureau too, which must not fork as well.
+    let standing = loop {
+        if old.exists() {
+            std::fs::remove_dir_all(&old).unwrap();
+        }
+        copy(&federation.data(1), &old);
+        federation.start();
+        let standing = federation.file();
+        federation.await_equal();
+        federation.terminate();
+        if lock_of_bureau(&federation.data(1)) == lock_of_bureau(&old) {
+            break standing;
+        }
+    };
+    std::fs::remove_dir_all(federation.data(1)).unwrap();
+    copy(&old, &federation.data(1));
+    federation.alone(1, |federation| {
+        for _ in 0..2 {
+            federation.file();
+        }
+    });
+    federation.spawn();
+    federation.drain();
+    let shown = |federation: &Federation| (2..=3).all(|node| !evidence_on(federation, node).is_empty());
+    federation.await_that("both other nodes keep the evidence", shown);
+    (federation, standing)
+}
+
+#[test]
+fn the_branch_that_a_quorum_names_is_fetched_and_found_again_after_a_kill() {
+    let (mut federation, standing) = forked();
+    federation.await_that("the forked node knows of it", |federation| {
+        !evidence_on(federation, 1).is_empty()
+    });
+    let note = federation.opening(2, 1, 2, &["archive", "bureau", "civil"]);
+    federation.open(&note);
+    federation.await_equal();
+    // What was said under the other history is set aside on disk; which one stands is kept beside it.
+    assert!(federation.data(1).join("branches/housing-1").is_file());
+    assert!(federation.data(1).join("set-aside").is_dir());
+    let held = |federation: &Federation| {
+        let path = format!("/v1/proofs/{standing}");
+        federation.get(1, &path).is_some_and(|(status, _)| status == 200)
+    };
+    assert!(held(&federation));
+    // Killed, and all that is known of the log and of everything else but the own logs is lost: it comes again, past the evidence.
+    federation.kill();
+    for lost in ["snapshot", "logs", "ahead"] {
+        let _none = std::fs::remove_dir_all(federation.data(1).join(lost));
+    }
+    federation.start();
+    federation.await_equal();
+    federation.await_that("the request that stands is held again", held);
+    let case = federation.file();
+    federation.await_equal();
+    assert_eq!(federation.get(3, &format!("/v1/cases/{case}")).unwrap().0, 200);
 }

@@ -72,6 +72,8 @@ impl Remains {
 pub struct Disk {
     logs: BTreeMap<Origin, DiskLog>,
     evidence: BTreeMap<Origin, Vec<u8>>,
+    /// By log, the opening that names which branch stands.
+    branches: BTreeMap<Origin, Vec<u8>>,
     /// Own logs that are never signed again, and why.
     seals: BTreeMap<Origin, String>,
 }
@@ -135,6 +137,16 @@ impl Disk {
     /// Keeps the evidence that a log forked.
     pub fn keep_evidence(&mut self, origin: &Origin, bytes: Vec<u8>) {
         self.evidence.insert(origin.clone(), bytes);
+    }
+
+    /// Keeps the opening that names which branch of a log stands.
+    pub fn keep_branch(&mut self, origin: &Origin, opening: Vec<u8>) {
+        self.branches.insert(origin.clone(), opening);
+    }
+
+    /// Returns the openings kept that name which branch stands.
+    pub fn branches(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.branches.values()
     }
 
     /// Returns the evidence kept.

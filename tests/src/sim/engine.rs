@@ -596,9 +596,10 @@ impl Sim {
                 Output::Sealed { origin, why } => {
                     self.seal(node, &origin, why);
                 }
-                Output::Refetch(origin) => {
+                Output::Refetch { origin, opening } => {
                     self.coverage.hit("branches fetched again");
                     self.nodes[node].disk.remove(&origin);
+                    self.nodes[node].disk.keep_branch(&origin, opening);
                     self.nodes[node].asking.refetched(&origin);
                     self.repair.fetch_again(&origin);
                 }

@@ -151,6 +151,7 @@ impl Sim {
     pub fn start(&mut self, node: usize) {
         self.note("start", node, &[]);
         self.set_clock(node);
+        self.nodes[node].starts += 1;
         self.nodes[node].asking = super::node::asking(node, self.nodes.len());
         self.nodes[node].asked.clear();
         if self.faulty && self.nodes[node].life > 0 {
@@ -241,7 +242,8 @@ pub fn restored(node: &Node, sizes: &BTreeMap<Origin, u64>, rng: &mut Rng) -> Ve
         origin: origin.clone(),
         why: why.clone(),
     });
-    let first: Vec<Input> = openings.chain(seals).collect();
+    let branches = node.disk.branches().cloned().map(Input::Endorsed);
+    let first: Vec<Input> = openings.chain(branches).chain(seals).collect();
     let mut logs: Vec<Vec<Input>> = Vec::new();
     for (origin, log) in node.disk.iter() {
         let held = usize::try_from(sizes.get(origin).copied().unwrap_or(0)).expect("small");

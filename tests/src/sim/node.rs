@@ -18,6 +18,8 @@ pub struct Node {
     pub replica: Option<Replica>,
     /// How often the node was started: answers of an earlier life are lost.
     pub life: u64,
+    /// How often its process was started.
+    pub starts: u64,
     /// Outputs that are not released yet, in order.
     pub outbox: VecDeque<Output>,
     /// The batch that the disk is writing.
@@ -50,6 +52,7 @@ impl Node {
         Self {
             replica: None,
             life: 0,
+            starts: 0,
             outbox: VecDeque::new(),
             writing: None,
             inbox: Vec::new(),

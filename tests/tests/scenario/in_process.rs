@@ -142,7 +142,7 @@ impl InProcess {
                         };
                         queue.push_back((at, done));
                     }
-                    Output::Sealed { origin, .. } | Output::Refetch(origin) => {
+                    Output::Sealed { origin, .. } | Output::Refetch { origin, .. } => {
                         panic!("no log of a scenario goes on in a later epoch: {origin}")
                     }
                     Output::Rebuild => panic!("nothing of a scenario is derived anew"),
