@@ -86,6 +86,30 @@ impl Hostile {
         mine
     }
 
+    /// What it answers to a question for the log that it forked: one of its continuations, from a position on.
+    pub fn answer(&self, origin: &Origin, start: u64, branch: usize, most: u64) -> Option<Vec<u8>> {
+        if self.treason != Treason::Fork || *origin != self.origin {
+            return None;
+        }
+        let branch = self.branches.get(branch)?;
+        let size = branch.tree.size();
+        let end = size.min(start.checked_add(most)?);
+        let range = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
+        let frame = Frame {
+            origin: origin.clone(),
+            start,
+            entries: branch
+                .entries
+                .get(range)?
+                .iter()
+                .map(|entry| entry.to_vec())
+                .collect(),
+            consistency: branch.tree.consistency(end, size).ok()?,
+            checkpoint: branch.checkpoint.clone(),
+        };
+        frame.encode().ok()
+    }
+
     /// Says whether a node holds the second continuation of a fork.
     pub fn second(&self, sim: &Sim, node: usize) -> bool {
         let [first, second] = self.branches.as_slice() else {

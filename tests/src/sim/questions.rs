@@ -20,8 +20,8 @@ pub struct Asked {
     pub peer: usize,
     /// Who asks.
     pub by: usize,
-    /// In which of its lives.
-    pub life: u64,
+    /// Since which of its starts: an answer outlives that everything is derived anew.
+    pub start: u64,
     /// What.
     pub question: Question,
     /// Whether another node is asked when this one brings nothing.
@@ -71,12 +71,12 @@ impl Sim {
 
     /// Sends a question.
     pub(super) fn ask(&mut self, by: usize, peer: usize, question: Question, goes_on: bool) {
-        let life = self.nodes[by].life;
+        let start = self.nodes[by].starts;
         let wait = self.chaos.between(1, self.network.delay_ms);
         let asked = Asked {
             peer,
             by,
-            life,
+            start,
             question,
             goes_on,
         };
@@ -181,8 +181,18 @@ impl Sim {
         Some(answer)
     }
 
-    /// What a node that turned answers: what another one would, but for a byte; or nothing; or it is silent.
+    /// What a node that turned answers: one continuation of the log that it forked; what another node would, but for a byte; or nothing;
+    /// or it is silent.
     fn lie(&mut self, asked: &Asked) -> Option<Answer> {
+        let branch = self.chaos.place(2);
+        let most = u64::try_from(self.chaos.between(1, RANGE_MAX)).expect("small");
+        if let Question::Range { origin, start } = &asked.question
+            && let Some(hostile) = &self.hostile
+            && let Some(frame) = hostile.answer(origin, *start, branch, most)
+        {
+            self.coverage.hit("answers of another branch");
+            return Some(Answer::Frames(vec![frame]));
+        }
         let honest = (0..self.nodes.len()).find(|node| !self.turned(*node) && *node != asked.by)?;
         let answer = self.answer(honest, &asked.question)?;
         let mut lie = match (self.chaos.below(4), answer) {
@@ -207,7 +217,7 @@ impl Sim {
     /// An answer arrives, or the word that none will.
     pub(super) fn take_answer(&mut self, asked: &Asked, bytes: Option<&[u8]>) {
         let node = asked.by;
-        if self.nodes[node].life != asked.life || self.nodes[node].replica.is_none() {
+        if self.nodes[node].starts != asked.start || self.nodes[node].replica.is_none() {
             return;
         }
         let answer = match bytes.map(Answer::decode) {

@@ -610,19 +610,37 @@ pub fn is_held_up(sim: &Sim) -> bool {
     let Some(hostile) = sim.hostile.as_ref().filter(|hostile| !hostile.is_replaced) else {
         return false;
     };
-    let sizes = honest(sim).filter_map(|replica| {
+    let origin = &hostile.origin;
+    let size = |replica: &Replica| {
         let world = replica.world();
-        let log = world.log_at(world.number_of_log(&hostile.origin)?)?;
+        let log = world.log_at(world.number_of_log(origin)?)?;
         Some((
             log.size(),
-            log.stopped.is_some() && replica.evidence(&hostile.origin).is_some(),
+            log.stopped.is_some() && replica.evidence(origin).is_some(),
         ))
-    });
-    let sizes: Vec<(u64, bool)> = sizes.collect();
+    };
+    let sizes: Vec<(u64, bool)> = honest(sim).filter_map(size).collect();
     let most = sizes.iter().map(|(size, _)| *size).max();
-    sizes
-        .iter()
-        .any(|(size, is_stopped)| *is_stopped && Some(*size) < most)
+    let mut is_any = false;
+    let all = honest(sim).zip(&sizes).all(|(replica, (size, is_stopped))| {
+        let world = replica.world();
+        let registry = world.registry();
+        let departments = registry
+            .departments(registry.newest().version)
+            .map(|record| &record.id);
+        let numbers = departments.filter_map(|department| world.number(department));
+        let mut waits = numbers.filter_map(|number| world.waits_for(number)).peekable();
+        let is_held_up = *is_stopped && Some(*size) < most;
+        is_any |= is_held_up;
+        // Who is not held up waits for nothing; who is, for that log, as far as one looks.
+        if is_held_up {
+            let for_it = format!("{origin} is resolved to {size}, ");
+            waits.any(|why| why.starts_with(&for_it) && why.contains("its ingest stopped"))
+        } else {
+            waits.peek().is_none()
+        }
+    });
+    is_any && all
 }
 
 /// Replaces the operator of a node that forked its log: it starts again, the log is never signed again in its epoch, and a
