@@ -32,33 +32,7 @@ fn evidence_on(federation: &Federation, node: usize) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_forked_log_is_stopped_everywhere_and_each_node_keeps_the_evidence() {
-    let mut federation = Federation::running();
-    for _ in 0..3 {
-        federation.file();
-    }
-    federation.await_equal();
-    federation.terminate();
-    let old = federation.folder().join("old");
-    copy(&federation.data(1), &old);
-
-    federation.start();
-    let standing = federation.file();
-    federation.await_equal();
-    federation.terminate();
-
-    // The old copy, with its lock, goes on where nobody can tell it better.
-    std::fs::remove_dir_all(federation.data(1)).unwrap();
-    copy(&old, &federation.data(1));
-    federation.alone(1, |federation| {
-        for _ in 0..2 {
-            federation.file();
-        }
-    });
-
-    federation.spawn();
-    federation.drain();
-    let shown = |federation: &Federation| (2..=3).all(|node| !evidence_on(federation, node).is_empty());
-    federation.await_that("both other nodes keep the evidence", shown);
+    let (mut federation, standing) = forked();
     federation.await_that("the forked node serves no writes", |federation| {
         federation.get(1, "/readyz").is_some_and(|(status, body)| {
             status == 503 && String::from_utf8_lossy(&body).contains("tally epoch open")
