@@ -8,7 +8,7 @@ use crate::cases::fold::LogNo;
 use crate::checkpoint::{LogKey, OtherLines, verify_checkpoint};
 use crate::crypto::{PublicKey, leaf_hash, sha256};
 use crate::merkle::{Frontier, verify_consistency};
-use crate::world::{Payload, read_opening};
+use crate::world::{HeldTree, Payload, read_opening};
 use std::collections::BTreeSet;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{EntryHeader, RegistryRef};
@@ -142,10 +142,8 @@ impl Replica {
     }
 
     pub(super) fn expect_opening(&mut self, entry: &[u8]) {
-        match self.world.expect_opening(entry) {
-            // It was held here, so that what it names was.
-            Ok(opening) => drop(self.endorse(&opening)),
-            Err(error) => self.refuse_frame_text("an opening kept on disk", &error.to_string()),
+        if let Err(error) = self.world.expect_opening(entry) {
+            self.refuse_frame_text("an opening kept on disk", &error.to_string());
         }
     }
 
@@ -166,6 +164,19 @@ impl Replica {
         };
         let endorsed = self.endorsed.get(&*log.origin);
         endorsed.is_some_and(|opening| opening.old.head.size > log.size())
+    }
+
+    /// Says whether a tree leads to the head of a log that an opening names, and what is held of the log does not.
+    pub(super) fn is_shown_endorsed(&self, number: LogNo, tree: &HeldTree) -> bool {
+        let Some(log) = self.world.log_at(number) else {
+            return false;
+        };
+        let Some(named) = self.endorsed.get(&*log.origin).map(|opening| opening.old.head) else {
+            return false;
+        };
+        let common = named.size.min(log.size());
+        tree.head_at(named.size).ok() == Some(named)
+            && log.tree.head_at(common).ok() != tree.head_at(common).ok()
     }
 
     /// Has a log fetched again when what came of it is of another branch than the one that a quorum named.
@@ -194,7 +205,7 @@ impl Replica {
         is_newer
     }
 
-    fn refetch(&mut self, origin: Origin) {
+    pub(super) fn refetch(&mut self, origin: Origin) {
         let Some(opening) = self.endorsed.get(&origin).map(Opening::to_text) else {
             return;
         };
@@ -445,8 +456,8 @@ impl Replica {
     /// Says what stands in the way of an opening that names a registry version which is not held.
     ///
     /// That version may rest on the branch that it names: on the registrar's own log, or on one whose entries the registrar's name. A
-    /// quorum of the registry as far as its notes are here is believed for that much: which branch is fetched. Whether the opening is
-    /// good is judged when the version is here.
+    /// quorum of the registry as far as its notes are here is believed for that much: which branch is fetched, and where it ends. Whether
+    /// the opening is good is judged when the version is here.
     fn hindered_by_registry(
         &mut self,
         named: RegistryRef,
@@ -460,9 +471,11 @@ impl Replica {
             return waits;
         }
         let ahead = self.world.registry_ahead();
-        let version = match ahead.hash_of(named.version) {
-            Some(hash) if hash == named.hash => named.version,
-            _ => ahead.newest().version,
+        let is_named = ahead.hash_of(named.version) == Some(named.hash);
+        let version = if is_named {
+            named.version
+        } else {
+            ahead.newest().version
         };
         if ahead.opened_by(note, &opening.origin, version) != Ok(OpenedBy::Quorum) {
             return waits;
@@ -470,13 +483,24 @@ impl Replica {
         if !self.endorse(opening) {
             return waits;
         }
-        self.reach_head(&opening.old, OpenedBy::Quorum)
-            .err()
-            .unwrap_or(waits)
+        if let Err(hindrance) = self.reach_head(&opening.old, OpenedBy::Quorum) {
+            return hindrance;
+        }
+        // What leads to the version may name a head that only this opening cuts off. (In the registrar's own log the version must lie
+        // before its end.)
+        let is_registrars = *self.registrar() == opening.old.origin.department;
+        if is_named && !is_registrars && self.world.believe_opening(opening) {
+            self.settle();
+        }
+        waits
+    }
+
+    fn registrar(&self) -> &DepartmentId {
+        &self.world.registry().genesis().registrar
     }
 
     fn waits_for_registry(&self, named: RegistryRef) -> Hindrance {
-        let registrar = self.world.registry().genesis().registrar.clone();
+        let registrar = self.registrar().clone();
         Hindrance::Waits {
             why: format!("registry version {} is not held", named.version),
             wanted: self
@@ -526,7 +550,12 @@ impl Replica {
         {
             self.contest(opening, number)?;
         }
-        let number = self.reach_head(old, good.by)?;
+        let mut by = good.by;
+        if is_endorsed && is_new && self.endorse(opening) {
+            // A quorum named the log that it opens: what it continues is what the quorum lets count.
+            by = OpenedBy::Quorum;
+        }
+        let number = self.reach_head(old, by)?;
         let Some(log) = self.world.log_at(number) else {
             return Err(refused("the log before is not held here"));
         };

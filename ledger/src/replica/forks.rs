@@ -140,6 +140,10 @@ impl Replica {
             self.look_further_back(number, &frame.origin, frame.start);
             return false;
         }
+        if self.is_shown_endorsed(number, &tree) {
+            self.refetch(frame.origin.clone());
+            return false;
+        }
         let covered = self
             .checkpoints
             .get(&number)
@@ -290,6 +294,10 @@ impl Replica {
             return;
         };
         let origin = Origin::clone(&log.origin);
+        if self.evidence.contains_key(&number) && log.stopped.is_some() {
+            // It is stated, and whoever shows the other history shows it again and again.
+            return;
+        }
         let evidence = evidence.filter(|evidence| verify_fork(evidence, &log.key).is_ok());
         self.alarm(Alarm::Fork {
             origin: origin.to_string(),

@@ -47,6 +47,9 @@ impl Replica {
             return;
         }
         let held = self.world.log_at(number).map_or(0, crate::world::Log::size);
+        if is_endorsed && held == 0 {
+            self.fetched_again.insert(origin.clone());
+        }
         if self.is_signed_here(number) {
             if checkpoint.head().size > held {
                 let shown = checkpoint.head().size;

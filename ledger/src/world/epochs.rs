@@ -111,11 +111,34 @@ impl World {
     ///
     /// # Errors
     /// The bytes are no entry 0 with an opening.
-    pub fn expect_opening(&mut self, entry: &[u8]) -> Result<Opening, FormatError> {
+    pub fn expect_opening(&mut self, entry: &[u8]) -> Result<(), FormatError> {
         let entry = Entry::parse(entry)?;
         let (opening, _) = parse_opening(&entry.payload)?;
         self.note_opening(&opening);
-        Ok(opening)
+        Ok(())
+    }
+
+    /// Lets an opening say where the log before ends, though the log that it opens cannot be begun yet; says whether that is new. Not
+    /// where something that was resolved rests on more of it, or on less.
+    pub(crate) fn believe_opening(&mut self, opening: &Opening) -> bool {
+        let old = &opening.old;
+        let of_it = self
+            .logs
+            .iter()
+            .filter(|log| log.origin.department == old.origin.department);
+        let mut later = of_it.filter(|log| log.origin.epoch >= old.origin.epoch);
+        let fits = later.all(|log| *log.origin == old.origin && log.cursor() <= old.head.size)
+            && self.end_of(&old.origin).is_none()
+            && !self.openings.0.contains_key(&opening.origin);
+        if fits {
+            self.note_opening(opening);
+        }
+        fits
+    }
+
+    /// Returns the logs of later epochs of which an opening is known here, begun or not.
+    pub fn known_openings(&self) -> impl Iterator<Item = &Origin> {
+        self.openings.0.keys()
     }
 
     fn note_opening(&mut self, opening: &Opening) {
@@ -191,10 +214,13 @@ impl World {
         is_less_counted || self.is_more_counted
     }
 
-    /// Says whether a log was opened whose entry 0 is not resolved yet.
+    /// Says whether a log was opened whose entry 0 is not resolved yet, or is believed to be opened.
     pub(crate) fn is_opening(&self) -> bool {
         let mut logs = self.logs.iter();
-        logs.any(|log| log.continues.is_some() && log.cursor() == 0)
+        let mut known = self.openings.0.keys();
+        let is_unbegun =
+            |origin: &Origin| self.number_of_log(origin).is_none() && self.end_of(origin) != Some(0);
+        logs.any(|log| log.continues.is_some() && log.cursor() == 0) || known.any(is_unbegun)
     }
 
     /// Returns the events of a case that stand beyond the end of their logs, as far as they are held here; which those are

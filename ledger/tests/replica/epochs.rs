@@ -913,8 +913,9 @@ fn a_quorum_that_is_named_by_what_rests_on_the_branch_is_believed_which_one_to_f
     }
 }
 
-#[test]
-fn what_the_disk_kept_of_the_branch_that_stands_leads_there_though_the_log_stopped() {
+/// A federation whose second node stopped housing's log at a fork, and hears of nobody; with the opening of a quorum that names all that
+/// the first node has of it, and the entries.
+fn stopped_at_a_fork() -> (Driver, Opening, Vec<Vec<u8>>) {
     let mut driver = Driver::new();
     file(&mut driver);
     driver.assert_equal();
@@ -925,10 +926,106 @@ fn what_the_disk_kept_of_the_branch_that_stands_leads_there_though_the_log_stopp
     driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
     assert_eq!(driver.disks[1].evidence.len(), 1);
     let next = opening(&driver, head(&driver, 0, &log, None), 2);
+    (driver, next, entries)
+}
+
+fn forget_log(driver: &mut Driver, log: &Origin) {
+    driver.disks[1].logs.remove(log);
+    driver.disks[1].coverings.remove(log);
+}
+
+#[test]
+fn a_branch_that_is_on_its_way_is_not_thrown_away_for_its_opening() {
+    let (mut driver, next, entries) = stopped_at_a_fork();
+    let log = next.old.origin.clone();
+    let frame = first_frame(&driver, &next, &["bureau", "civil"], |_: &mut Entry| {});
+    forget_log(&mut driver, &log);
+    let text = next.to_text().into_bytes();
+    driver.disks[1].branches.insert(log.clone(), text);
+    driver.restart(1);
+    let part = driver.replicas[0].frame(&log, 0, entries[..2].to_vec()).unwrap();
+    driver.input(1, Input::Frame(part));
+    assert_eq!(head(&driver, 1, &log, None).head.size, 2);
+    let outputs = driver.replicas[1].handle(driver.now, vec![Input::Frame(frame)]);
+    let is_wanted = |output: &Output| matches!(output, Output::Want { origin, start: 2 } if *origin == log);
+    let is_refetched = |output: &Output| matches!(output, Output::Refetch { .. });
+    assert!(outputs.iter().any(is_wanted), "{outputs:?}");
+    assert!(!outputs.iter().any(is_refetched), "{outputs:?}");
+}
+
+#[test]
+fn less_of_another_branch_is_set_aside_when_the_branch_that_stands_is_shown() {
+    let (mut driver, next, entries) = stopped_at_a_fork();
+    let log = next.old.origin.clone();
+    let whole = driver.replicas[0].frame(&log, 0, entries.clone()).unwrap();
+    let other = Branch::of(&log, &entries, entries.len() - 2, 1);
+    let shown = other.frame(0, other.entries.len());
+    forget_log(&mut driver, &log);
+    driver.disks[1]
+        .logs
+        .insert(log.clone(), (other.entries.clone(), shown.checkpoint));
+    let text = next.to_text().into_bytes();
+    driver.disks[1].branches.insert(log.clone(), text);
+    driver.restart(1);
+    assert!(head(&driver, 1, &log, None).head.size < next.old.head.size);
+    driver.input(1, Input::Frame(whole.clone()));
+    driver.input(1, Input::Frame(whole));
+    assert_eq!(head(&driver, 1, &log, None), next.old);
+}
+
+#[test]
+fn a_fork_of_which_the_evidence_is_held_is_not_stated_again() {
+    let (mut driver, mut next, entries) = stopped_at_a_fork();
+    // What is held is not all that the opening names, so that frames of the log are looked at though it stopped.
+    next.old.head.size += 9;
+    driver.input(1, Input::Endorsed(next.to_text().into_bytes()));
+    forget_alarms(&mut driver);
+    let other = Branch::of(&next.old.origin, &entries, entries.len() - 1, 2);
+    for _ in 0..3 {
+        driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
+    }
+    assert_eq!(driver.disks[1].evidence.len(), 1);
+    let is_fork = |alarm: &&Alarm| matches!(alarm, Alarm::Fork { .. });
+    assert_eq!(
+        driver.alarms.iter().filter(is_fork).count(),
+        0,
+        "{:?}",
+        driver.alarms
+    );
+}
+
+#[test]
+fn a_quorum_that_lets_the_new_log_count_is_followed_by_who_holds_another_branch_of_the_old_one() {
+    let (mut driver, named_by_others, entries) = stopped_at_a_fork();
+    let log = named_by_others.old.origin.clone();
+    // Civil's node holds the other branch of housing's log; housing's administrator went on after its own.
+    let other = Branch::of(&log, &entries, entries.len() - 1, 2);
+    let shown = other.frame(0, other.entries.len());
+    forget_log(&mut driver, &log);
+    driver.disks[1]
+        .logs
+        .insert(log.clone(), (other.entries.clone(), shown.checkpoint));
+    driver.restart(1);
+    lose_lock(&mut driver);
+    let second = opening(&driver, head(&driver, 0, &log, None), 2);
+    open(&mut driver, &second, &["housing"]).unwrap();
+    let third = opening(&driver, head(&driver, 0, &second.origin, None), 3);
+    open(&mut driver, &third, &["bureau", "civil"]).unwrap();
+    driver.is_parted = false;
+    for _ in 0..4 {
+        driver.pass();
+    }
+    assert!(driver.replicas[1].world().number_of_log(&third.origin).is_some());
+    driver.assert_same_state();
+}
+
+#[test]
+fn what_the_disk_kept_of_the_branch_that_stands_leads_there_though_the_log_stopped() {
+    let (mut driver, next, entries) = stopped_at_a_fork();
+    let log = next.old.origin.clone();
     let whole = driver.replicas[0].frame(&log, 0, entries).unwrap();
     for is_kept in [false, true] {
-        driver.disks[1].logs.remove(&log);
-        driver.disks[1].coverings.remove(&log);
+        forget_log(&mut driver, &log);
         if is_kept {
             let text = next.to_text().into_bytes();
             driver.disks[1].branches.insert(log.clone(), text);

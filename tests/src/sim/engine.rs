@@ -20,7 +20,8 @@ use std::sync::Arc;
 use tally_ledger::cases::RULESET;
 use tally_ledger::checkpoint::sign_checkpoint;
 use tally_ledger::crypto::{SigningKey, sha256};
-use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Refusal};
+use tally_ledger::replica::{Alarm, Batch, CheckResult, Input, Job, Output, Recorded, Refusal, Replica};
+use tally_ledger::world::World;
 use tally_schemas::frame::Frame;
 use tally_schemas::governance::GOVERNANCE_MAGIC;
 use tally_schemas::id::{DepartmentId, EventId, Hash, Origin};
@@ -381,11 +382,8 @@ impl Sim {
     fn view_of(&self, node: usize) -> View {
         let state = &self.nodes[node];
         let mut known = state.expected.clone();
-        for log in state.replica.iter().flat_map(|replica| replica.world().logs()) {
-            if log.origin.epoch > 1 {
-                known.insert(log_id(&log.origin));
-            }
-        }
+        let worlds = state.replica.iter().map(Replica::world);
+        known.extend(worlds.flat_map(World::known_openings).map(log_id));
         let mut hostile = self.hostile.iter();
         let second = !self.is_settled(&known) && hostile.any(|hostile| hostile.second(self, node));
         let holds = state.holds;
