@@ -93,7 +93,7 @@ impl Asking {
         if let Some(last) = self.logs.get_mut(origin) {
             last.start = None;
             last.is_answered = false;
-            last.furthest = (0, last.attempt);
+            last.furthest = (0, last.attempt, last.at);
         }
     }
 
@@ -150,8 +150,8 @@ struct AskedRange {
     in_round: usize,
     /// Whether an answer came that reaches beyond the start.
     is_answered: bool,
-    /// The furthest start that was asked for, and whom.
-    furthest: (u64, usize),
+    /// The furthest start that was asked for, whom, and when.
+    furthest: (u64, usize, Duration),
 }
 
 impl AskedRange {
@@ -162,9 +162,11 @@ impl AskedRange {
     fn next(last: Option<&Self>, start: u64, now: Duration) -> Option<usize> {
         let Some(last) = last else { return Some(0) };
         let waited = now.saturating_sub(last.at);
-        let (furthest, by) = last.furthest;
+        let (furthest, by, at) = last.furthest;
         let is_same = last.start == Some(start);
-        if is_same && waited < ASK_AGAIN {
+        // Also where something further back was asked for in between.
+        let is_furthest = last.start.is_some() && start == furthest && now.saturating_sub(at) < ASK_AGAIN;
+        if is_same && waited < ASK_AGAIN || is_furthest {
             None
         } else if start > furthest {
             Some(match last.is_answered {
@@ -184,14 +186,14 @@ impl AskedRange {
     fn asked(last: Option<&Self>, start: u64, (attempt, in_round): (usize, usize), now: Duration) -> Self {
         let furthest = last
             .map(|last| last.furthest)
-            .filter(|(furthest, _)| *furthest > start);
+            .filter(|(furthest, ..)| *furthest > start);
         Self {
             start: Some(start),
             at: now,
             attempt,
             in_round,
             is_answered: false,
-            furthest: furthest.unwrap_or((start, attempt)),
+            furthest: furthest.unwrap_or((start, attempt, now)),
         }
     }
 }
@@ -258,6 +260,11 @@ mod tests {
                 (9, 2, true)
             ]),
             [Some(0), Some(0), Some(0), Some(1), Some(2)]
+        );
+        // What lies further back does not let the same be asked again at once.
+        assert_eq!(
+            attempts(&[(9, 0, true), (8, 0, true), (9, 1, true), (9, 1, true)]),
+            [Some(0), Some(0), None, Some(1)]
         );
         // Published frames carried it further while the host did not answer.
         assert_eq!(attempts(&[(0, 0, false), (5, 1, true)]), [Some(0), Some(1)]);
