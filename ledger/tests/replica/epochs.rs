@@ -2,7 +2,7 @@
 
 use crate::driver::{APPLICATION, Driver, department, genesis, key};
 use crate::forks::Branch;
-use crate::rulesets::adopt;
+use crate::rulesets::{adopt, govern};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use tally_ledger::checkpoint::{LogKey, sign_checkpoint};
@@ -16,7 +16,7 @@ use tally_schemas::entry::Entry;
 use tally_schemas::epoch::Opening;
 use tally_schemas::event::EventKind;
 use tally_schemas::frame::Frame;
-use tally_schemas::governance::{Change, Governance, Right};
+use tally_schemas::governance::{Change, Right};
 use tally_schemas::id::{EventId, NamedHead, OfficerId, Origin};
 use tally_schemas::note::Note;
 use tally_schemas::proof::TlogProof;
@@ -773,6 +773,24 @@ fn a_later_epoch_of_which_the_disk_kept_nothing_is_taken_from_others() {
     driver.assert_same_state();
 }
 
+/// The nodes hear nothing of each other any more, and the second is shown another history of a log: one that leaves out the last entries,
+/// so many, and has one more. Returns the entries of the log.
+fn part_at_a_fork(driver: &mut Driver, log: &Origin, kept: usize) -> Vec<Vec<u8>> {
+    let entries = driver.entries[&log.to_string()].clone();
+    driver.is_parted = true;
+    let other = Branch::of(log, &entries, entries.len() - kept, kept + 1);
+    driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
+    entries
+}
+
+fn assert_both_know_of_the_fork(driver: &Driver, log: &Origin) {
+    for at in 0..2 {
+        let world = driver.replicas[at].world();
+        let held = world.log_at(world.number_of_log(log).unwrap()).unwrap();
+        assert!(held.stopped.is_some(), "node {at} knows of the fork");
+    }
+}
+
 #[test]
 fn a_quorum_is_believed_which_branch_of_the_registrars_log_leads_to_the_registry_that_its_opening_names() {
     for kept in [0, 2] {
@@ -781,18 +799,11 @@ fn a_quorum_is_believed_which_branch_of_the_registrars_log_leads_to_the_registry
         driver.assert_equal();
         // Civil's node hears of another history of the registrar's log, and nothing of what governance decided meanwhile.
         let log = origin(&driver, "bureau", 1);
-        let entries = driver.entries[&log.to_string()].clone();
-        driver.is_parted = true;
-        let other = Branch::of(&log, &entries, entries.len() - kept, kept + 1);
-        driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
+        part_at_a_fork(&mut driver, &log, kept);
         adopt(&mut driver, 2).unwrap();
         driver.is_parted = false;
         driver.pass();
-        for at in 0..2 {
-            let world = driver.replicas[at].world();
-            let held = world.log_at(world.number_of_log(&log).unwrap()).unwrap();
-            assert!(held.stopped.is_some(), "node {at} knows of the fork");
-        }
+        assert_both_know_of_the_fork(&driver, &log);
         assert_eq!(driver.replicas[1].world().registry().newest().version, 0);
 
         let next = opening(&driver, head(&driver, 0, &log, None), 2);
@@ -815,28 +826,12 @@ fn a_quorum_is_believed_which_branch_of_the_registrars_log_leads_to_the_registry
 
 /// Gives the bureau a second administrator, named deputy.
 fn name_deputy(driver: &mut Driver) {
-    let newest = driver.replicas[0].world().registry().newest();
-    let text = Governance {
-        federation: driver.federation.clone(),
-        version: newest.version + 1,
-        previous: newest.hash,
-        issued: driver.now,
-        changes: vec![Change::RightGiven(Right::Administrator {
-            department: department("bureau"),
-            officer: OfficerId::parse("deputy").unwrap(),
-            key: *key("deputy").public_key().as_bytes(),
-        })],
-    }
-    .to_text();
-    let lines = ["bureau", "civil"].map(|id| {
-        let name = format!("{}/{id}/admin", driver.federation);
-        sign_note(&text, &name, &key(&format!("admin {id}"))).unwrap()
-    });
-    let note = Note {
-        text,
-        lines: lines.to_vec(),
+    let right = Right::Administrator {
+        department: department("bureau"),
+        officer: OfficerId::parse("deputy").unwrap(),
+        key: *key("deputy").public_key().as_bytes(),
     };
-    driver.submit(0, note.to_bytes()).unwrap();
+    govern(driver, Change::RightGiven(right)).unwrap();
 }
 
 #[test]
@@ -847,10 +842,7 @@ fn a_quorum_that_is_named_by_what_rests_on_the_branch_is_believed_which_one_to_f
         driver.assert_equal();
         // Civil's node hears of another history of housing's log, which goes on meanwhile.
         let log = origin(&driver, "housing", 1);
-        let entries = driver.entries[&log.to_string()].clone();
-        driver.is_parted = true;
-        let other = Branch::of(&log, &entries, entries.len() - kept, kept + 1);
-        driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
+        part_at_a_fork(&mut driver, &log, kept);
         file(&mut driver);
         // The registrar's log names what came of it, and after that who signs the opening.
         driver.now = driver.now.plus_ms(61_000);
@@ -858,11 +850,7 @@ fn a_quorum_that_is_named_by_what_rests_on_the_branch_is_believed_which_one_to_f
         name_deputy(&mut driver);
         driver.is_parted = false;
         driver.pass();
-        for at in 0..2 {
-            let world = driver.replicas[at].world();
-            let held = world.log_at(world.number_of_log(&log).unwrap()).unwrap();
-            assert!(held.stopped.is_some(), "node {at} knows of the fork");
-        }
+        assert_both_know_of_the_fork(&driver, &log);
         let version = |driver: &Driver| driver.replicas[1].world().registry().newest().version;
         assert_eq!(version(&driver), 0);
         let world = driver.replicas[1].world();
@@ -919,11 +907,8 @@ fn stopped_at_a_fork() -> (Driver, Opening, Vec<Vec<u8>>) {
     let mut driver = Driver::new();
     file(&mut driver);
     driver.assert_equal();
-    driver.is_parted = true;
     let log = origin(&driver, "housing", 1);
-    let entries = driver.entries[&log.to_string()].clone();
-    let other = Branch::of(&log, &entries, entries.len() - 1, 2);
-    driver.input(1, Input::Frame(other.frame(0, other.entries.len())));
+    let entries = part_at_a_fork(&mut driver, &log, 1);
     assert_eq!(driver.disks[1].evidence.len(), 1);
     let next = opening(&driver, head(&driver, 0, &log, None), 2);
     (driver, next, entries)

@@ -21,13 +21,18 @@ fn mixed() -> Driver {
 }
 
 pub(crate) fn adopt(driver: &mut Driver, ruleset: u32) -> Result<Recorded, Box<Refusal>> {
+    govern(driver, Change::RulesetAdopted(ruleset))
+}
+
+/// A quorum makes the next version of the registry.
+pub(crate) fn govern(driver: &mut Driver, change: Change) -> Result<Recorded, Box<Refusal>> {
     let newest = driver.replicas[0].world().registry().newest();
     let text = Governance {
         federation: driver.federation.clone(),
         version: newest.version + 1,
         previous: newest.hash,
         issued: driver.now,
-        changes: vec![Change::RulesetAdopted(ruleset)],
+        changes: vec![change],
     }
     .to_text();
     let lines = ["bureau", "civil"].map(|id| {

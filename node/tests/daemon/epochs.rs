@@ -1,9 +1,8 @@
 //! A department whose signing lock is lost: its node does not sign, the others go on, and the next epoch takes up the cases.
 
 use crate::federation::{APPLICATION, Federation};
-use crate::fork::copy;
+use crate::fork::put_back;
 use serde_json::Value;
-use std::path::Path;
 use tally_schemas::event::EventKind;
 
 pub(crate) fn start_sealed(federation: &mut Federation) {
@@ -115,30 +114,8 @@ fn a_lost_lock_ends_an_epoch_and_the_administrator_opens_the_next() {
 
 #[test]
 fn a_node_that_holds_more_of_the_old_log_contests_until_a_quorum_settles_it() {
-    let mut federation = Federation::running();
-    federation.file();
-    federation.await_equal();
-    federation.terminate();
-    let old = federation.folder().join("old");
-    let lock_of_bureau = |folder: &Path| std::fs::read(folder.join("lock/bureau-1")).unwrap();
-    // The node of housing hosts bureau too, which must not have signed more than its copy knows of: that would be a fork.
-    let lost = loop {
-        if old.exists() {
-            std::fs::remove_dir_all(&old).unwrap();
-        }
-        copy(&federation.data(1), &old);
-        federation.start();
-        let lost = federation.file();
-        federation.await_equal();
-        federation.terminate();
-        if lock_of_bureau(&federation.data(1)) == lock_of_bureau(&old) {
-            break lost;
-        }
-    };
-
+    let (mut federation, lost) = put_back();
     // Restored without its lock, as a backup is, where nobody can tell that there was more.
-    std::fs::remove_dir_all(federation.data(1)).unwrap();
-    copy(&old, &federation.data(1));
     std::fs::remove_file(federation.data(1).join("lock/housing-1")).unwrap();
     federation.alone_until(1, 503, |federation| {
         let note = federation.opening(1, 1, 2, &["housing"]);

@@ -8,7 +8,7 @@ use tally_schemas::event::EventKind;
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::{EventId, Origin};
 
-pub(crate) fn copy(from: &Path, to: &Path) {
+fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for item in std::fs::read_dir(from).unwrap() {
         let item = item.unwrap();
@@ -82,15 +82,15 @@ fn a_forked_log_is_stopped_everywhere_and_each_node_keeps_the_evidence() {
     assert!(housing.is_some_and(|why| why.contains("two roots")), "{stopped}");
 }
 
-/// A federation in which housing's log forked: all nodes but its own hold the history with the request that is returned.
-fn forked() -> (Federation, EventId) {
+/// A federation that is down, whose first node was put back to an old copy: all others hold the request of housing that is returned.
+pub(crate) fn put_back() -> (Federation, EventId) {
     let mut federation = Federation::running();
     federation.file();
     federation.await_equal();
     federation.terminate();
     let old = federation.folder().join("old");
     let lock_of_bureau = |folder: &Path| std::fs::read(folder.join("lock/bureau-1")).unwrap();
-    // The node of housing hosts bureau too, which must not fork as well.
+    // The node of housing hosts bureau too, which must not have signed more than its copy knows of: that would be a fork as well.
     let standing = loop {
         if old.exists() {
             std::fs::remove_dir_all(&old).unwrap();
@@ -106,6 +106,12 @@ fn forked() -> (Federation, EventId) {
     };
     std::fs::remove_dir_all(federation.data(1)).unwrap();
     copy(&old, &federation.data(1));
+    (federation, standing)
+}
+
+/// A federation in which housing's log forked: all nodes but its own hold the history with the request that is returned.
+fn forked() -> (Federation, EventId) {
+    let (mut federation, standing) = put_back();
     federation.alone(1, |federation| {
         for _ in 0..2 {
             federation.file();
