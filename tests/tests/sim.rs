@@ -83,6 +83,14 @@ fn seed_487_a_node_that_a_fork_holds_up_goes_on_when_a_quorum_settles_it() {
     assert_eq!(coverage.count("nodes held up by a fork"), 1);
 }
 
+/// An opening was lost before it was signed, and peers then showed more of the log before: the node refuses the same note, and people
+/// repeated it for ever.
+#[test]
+fn seed_2979_an_opening_that_was_lost_before_it_was_signed_gives_way_to_another() {
+    let coverage = clean(2979..2980);
+    assert_eq!(coverage.count("openings lost before they were signed"), 1);
+}
+
 /// Runs seeds; every one must be clean.
 fn clean(seeds: std::ops::Range<u64>) -> Coverage {
     let failed: Mutex<Vec<String>> = Mutex::new(Vec::new());

@@ -350,6 +350,21 @@ impl Sim {
         }
     }
 
+    /// Forgets a log of a later epoch that its node lost before anything of it was signed, and so do the oracles that knew it.
+    pub fn forget_opening(&mut self, node: usize, origin: &Origin) {
+        let log = log_id(origin);
+        if !self.ground.forget(&log) {
+            return;
+        }
+        self.coverage.hit("openings lost before they were signed");
+        self.look(node);
+        assert!(
+            !self.view.known.contains(&log),
+            "node-{node} knows the opening of {origin} that it lost"
+        );
+        self.views.retain(|view, _| !view.known.contains(&log));
+    }
+
     /// Shows the oracles two continuations of a log, each to those who look at that one.
     pub fn show_branches(&mut self, branches: [&[Arc<[u8]>]; 2]) {
         let made = branches.map(|entries| {

@@ -171,6 +171,15 @@ impl Ground {
         );
     }
 
+    /// Forgets a log of a later epoch that was lost before anything of it was signed: another opening may begin it. Says whether
+    /// anything of it was made.
+    pub fn forget(&mut self, log: &LogId) -> bool {
+        self.entries.retain(|_, made| made.log != *log);
+        self.order.retain(|made| made.log != *log);
+        self.heads.retain(|(of, ..), _| of != log);
+        self.begun.remove(log).is_some()
+    }
+
     /// Returns an entry.
     pub fn made(&self, leaf: &Leaf) -> &Rc<Made> {
         self.entries

@@ -705,14 +705,12 @@ fn submit(
     let ticket = sim.submit(node, department, note);
     let refusal = ticket.and_then(|ticket| sim.refused.get(&ticket));
     let code = refusal.map(|refusal| refusal.code.clone());
-    let is_made = sim
-        .ground
-        .begun(&super::ground::log_id(&opening.origin))
-        .is_some();
-    // Another one, unless this one may have left already.
     let waits = ["epoch-waits", "rebuilding", "writes-stopped"];
     job.is_beyond |= code.as_deref() == Some("epoch-contested");
-    if !is_made && code.is_some_and(|code| !waits.contains(&code.as_str())) {
+    // Another one, unless this one may have left already.
+    let has_left = !sim.checker.signed_sizes(&opening.origin).is_empty();
+    if !has_left && code.is_some_and(|code| !waits.contains(&code.as_str())) {
+        sim.forget_opening(node, &opening.origin);
         job.opening = None;
     }
     false
