@@ -2,33 +2,22 @@
 //!
 //! Spec: `schemas/spec/epoch.md`.
 
+use super::openings::{Contest, Hindrance, refusal};
 use super::{Alarm, Input, Output, Recorded, Refusal, Replica, Ticket};
 use crate::authority::OpenedBy;
 use crate::cases::fold::LogNo;
-use crate::checkpoint::{LogKey, OtherLines, verify_checkpoint};
-use crate::crypto::{PublicKey, leaf_hash, sha256};
-use crate::merkle::{Frontier, verify_consistency};
-use crate::world::{HeldTree, Payload, read_opening};
+use crate::checkpoint::LogKey;
+use crate::crypto::{PublicKey, sha256};
+use crate::world::{Payload, read_opening};
 use std::collections::BTreeSet;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::entry::{EntryHeader, RegistryRef};
 use tally_schemas::epoch::Opening;
 use tally_schemas::frame::Frame;
-use tally_schemas::id::{DepartmentId, EventId, NamedHead, Origin};
+use tally_schemas::id::{DepartmentId, EventId, Origin};
 use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, EPOCH_NOTE_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::time::Timestamp;
-
-/// An opening that is not held here, since the log before it is known to go on beyond the head that it names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contest {
-    /// The log before.
-    pub old: Origin,
-    /// How many of its entries the opening lets count.
-    pub named: u64,
-    /// How many it signed, as far as is known here.
-    pub shown: u64,
-}
 
 /// How long to wait before peers are asked again whether they know of more than an administrator's opening lets count.
 const ASK_BEYOND_MS: i64 = 600_000;
@@ -40,29 +29,6 @@ pub(super) struct LeftOut {
     shown: u64,
     /// When peers were asked.
     asked: Option<Timestamp>,
-}
-
-/// What stands in the way of an opening.
-enum Hindrance {
-    /// Something that it rests on is not here yet.
-    Waits {
-        why: String,
-        wanted: Option<(Origin, u64)>,
-    },
-    /// It names another branch of the log before than the one held here.
-    OtherBranch(Origin),
-    /// More of the log before is known here.
-    Contested(Contest),
-    /// A later epoch leaves it out.
-    LeftOut,
-    /// It opens nothing.
-    Refused(String),
-}
-
-/// A good opening.
-struct Good {
-    by: OpenedBy,
-    key: LogKey,
 }
 
 impl Replica {
@@ -108,7 +74,7 @@ impl Replica {
     }
 
     /// Has everything derived anew; whoever waits for an answer asks again afterwards.
-    fn rebuild(&mut self) {
+    pub(super) fn rebuild(&mut self) {
         if self.is_stale {
             return;
         }
@@ -145,77 +111,6 @@ impl Replica {
         if let Err(error) = self.world.expect_opening(entry) {
             self.refuse_frame_text("an opening kept on disk", &error.to_string());
         }
-    }
-
-    pub(super) fn read_endorsement(&mut self, text: &[u8]) {
-        let opening = std::str::from_utf8(text)
-            .map_err(|error| error.to_string())
-            .and_then(|text| Opening::parse_text(text).map_err(|error| error.to_string()));
-        match opening {
-            Ok(opening) => drop(self.endorse(&opening)),
-            Err(why) => self.refuse_frame_text("what the disk kept of a branch that stands", &why),
-        }
-    }
-
-    /// Says whether a quorum counts more of a log than is held here.
-    pub(super) fn is_endorsed_beyond(&self, number: LogNo) -> bool {
-        let Some(log) = self.world.log_at(number) else {
-            return false;
-        };
-        let endorsed = self.endorsed.get(&*log.origin);
-        endorsed.is_some_and(|opening| opening.old.head.size > log.size())
-    }
-
-    /// Says whether a tree leads to the head of a log that an opening names, and what is held of the log does not.
-    pub(super) fn is_shown_endorsed(&self, number: LogNo, tree: &HeldTree) -> bool {
-        let Some(log) = self.world.log_at(number) else {
-            return false;
-        };
-        let Some(named) = self.endorsed.get(&*log.origin).map(|opening| opening.old.head) else {
-            return false;
-        };
-        let common = named.size.min(log.size());
-        tree.head_at(named.size).ok() == Some(named)
-            && log.tree.head_at(common).ok() != tree.head_at(common).ok()
-    }
-
-    /// Has a log fetched again when what came of it is of another branch than the one that a quorum named.
-    pub(super) fn compare_with_endorsed(&mut self, number: LogNo) {
-        let Some(log) = self.world.log_at(number) else {
-            return;
-        };
-        let origin = Origin::clone(&log.origin);
-        let endorsed = self.endorsed.get(&origin).map(|opening| opening.old.head);
-        let Some(head) = endorsed.filter(|head| head.size <= log.size()) else {
-            return;
-        };
-        if log.tree.head_at(head.size).is_ok_and(|held| held != head) {
-            self.refetch(origin);
-        }
-    }
-
-    /// Remembers the head that an opening names, unless the opening of a later epoch names one of the same log; says whether it did.
-    fn endorse(&mut self, opening: &Opening) -> bool {
-        let old = &opening.old.origin;
-        let held = self.endorsed.get(old);
-        let is_newer = held.is_none_or(|held| held.origin.epoch <= opening.origin.epoch);
-        if is_newer {
-            self.endorsed.insert(old.clone(), opening.clone());
-        }
-        is_newer
-    }
-
-    pub(super) fn refetch(&mut self, origin: Origin) {
-        let Some(opening) = self.endorsed.get(&origin).map(Opening::to_text) else {
-            return;
-        };
-        self.refuse_frame(
-            &origin,
-            "what is held of it is of a branch that does not stand; it is fetched again",
-        );
-        let opening = opening.into_bytes();
-        self.outputs.push(Output::Refetch { origin, opening });
-        self.rebuild();
     }
 
     /// Takes the beginning of a log that is not known here, if it continues one that is.
@@ -371,19 +266,6 @@ impl Replica {
         }
     }
 
-    /// Checks that a frame from position 0 on lies under a checkpoint that the key of the opening signed.
-    fn check_first_frame(&self, frame: &Frame, key: &LogKey) -> Result<(), Hindrance> {
-        let refused = |why: String| Hindrance::Refused(why);
-        let checkpoint = verify_checkpoint(&frame.checkpoint, key, OtherLines::Keep)
-            .map_err(|error| refused(format!("its checkpoint does not hold: {error}")))?;
-        let mut frontier = Frontier::new();
-        for entry in &frame.entries {
-            frontier.append(leaf_hash(entry));
-        }
-        verify_consistency(&frontier.head(), &checkpoint.head(), &frame.consistency)
-            .map_err(|error| refused(format!("its entries do not lie under its checkpoint: {error}")))
-    }
-
     /// Shows what stands in the way of an opening, and asks for what is missing.
     fn hindered(&mut self, origin: &Origin, hindrance: Hindrance) {
         match hindrance {
@@ -408,238 +290,6 @@ impl Replica {
             Hindrance::LeftOut => {}
             Hindrance::Refused(why) => self.refuse_frame(origin, &why),
         }
-    }
-
-    /// Says whether an opening is good and everything that it rests on is held here; `is_new` unless the own disk kept it,
-    /// so that it was held before.
-    fn judge_opening(
-        &mut self,
-        header: &EntryHeader,
-        opening: &Opening,
-        note: &Note,
-        is_new: bool,
-    ) -> Result<Good, Hindrance> {
-        let refused = |why: &str| Hindrance::Refused(why.to_owned());
-        let registry = self.world.registry();
-        let department = &opening.origin.department;
-        if opening.federation != *registry.federation() {
-            return Err(refused("it is of another federation"));
-        }
-        if self.world.end_of(&opening.origin) == Some(0) {
-            return Err(Hindrance::LeftOut);
-        }
-        let named = header.registry;
-        match registry.hash_of(named.version) {
-            None => return Err(self.hindered_by_registry(named, opening, note, is_new)),
-            Some(hash) if hash != named.hash => {
-                return Err(refused("its entry 0 names a registry version with another hash"));
-            }
-            Some(_) => {}
-        }
-        let key =
-            PublicKey::admit(&opening.log_key).map_err(|error| Hindrance::Refused(error.to_string()))?;
-        let by = registry
-            .opened_by(note, &opening.origin, named.version)
-            .map_err(|error| {
-                Hindrance::Refused(format!(
-                    "its opening is signed neither by the administrator of {department} nor by a quorum: {error}"
-                ))
-            })?;
-        let good = Good {
-            by,
-            key: LogKey::new(&opening.origin, &key),
-        };
-        self.judge_head(header, opening, &good, is_new)?;
-        Ok(good)
-    }
-
-    /// Says what stands in the way of an opening that names a registry version which is not held.
-    ///
-    /// That version may rest on the branch that it names: on the registrar's own log, or on one whose entries the registrar's name. A
-    /// quorum of the registry as far as its notes are here is believed for that much: which branch is fetched, and where it ends. Whether
-    /// the opening is good is judged when the version is here.
-    fn hindered_by_registry(
-        &mut self,
-        named: RegistryRef,
-        opening: &Opening,
-        note: &Note,
-        is_new: bool,
-    ) -> Hindrance {
-        let waits = self.waits_for_registry(named);
-        let quorum = self.world.registry().genesis().quorum;
-        if !is_new || (note.lines.len() as u64) < u64::from(quorum) {
-            return waits;
-        }
-        let ahead = self.world.registry_ahead();
-        let is_named = ahead.hash_of(named.version) == Some(named.hash);
-        let version = if is_named {
-            named.version
-        } else {
-            ahead.newest().version
-        };
-        if ahead.opened_by(note, &opening.origin, version) != Ok(OpenedBy::Quorum) {
-            return waits;
-        }
-        if !self.endorse(opening) {
-            return waits;
-        }
-        if let Err(hindrance) = self.reach_head(&opening.old, OpenedBy::Quorum) {
-            return hindrance;
-        }
-        // What leads to the version may name a head that only this opening cuts off. (In the registrar's own log the version must lie
-        // before its end.)
-        let is_registrars = *self.registrar() == opening.old.origin.department;
-        if is_named && !is_registrars && self.world.believe_opening(opening) {
-            self.settle();
-        }
-        waits
-    }
-
-    fn registrar(&self) -> &DepartmentId {
-        &self.world.registry().genesis().registrar
-    }
-
-    fn waits_for_registry(&self, named: RegistryRef) -> Hindrance {
-        let registrar = self.registrar().clone();
-        Hindrance::Waits {
-            why: format!("registry version {} is not held", named.version),
-            wanted: self
-                .world
-                .log(&registrar)
-                .map(|log| (Origin::clone(&log.origin), log.size())),
-        }
-    }
-
-    /// Compares the head that an opening names with what is held of the log before.
-    fn judge_head(
-        &mut self,
-        header: &EntryHeader,
-        opening: &Opening,
-        good: &Good,
-        is_new: bool,
-    ) -> Result<(), Hindrance> {
-        let refused = |why: &str| Hindrance::Refused(why.to_owned());
-        let old = &opening.old;
-        if old.origin.epoch > 1 && old.head.size == 0 {
-            return Err(refused(
-                "it names no entry of a log of a later epoch, which has at least its opening",
-            ));
-        }
-        if good.by == OpenedBy::Administrator {
-            let newest = self.world.log(&old.origin.department).map(|log| log.origin.epoch);
-            if newest.is_some_and(|newest| newest > old.origin.epoch) && is_new {
-                return Err(refused("its administrator may only continue the newest log"));
-            }
-            if opening.origin.epoch != old.origin.epoch + 1 {
-                return Err(refused("its administrator may only open the next epoch"));
-            }
-        } else if is_new && !self.endorse(opening) {
-            return Err(Hindrance::Waits {
-                why: format!(
-                    "the opening of a later epoch names another head of {}",
-                    old.origin
-                ),
-                wanted: None,
-            });
-        }
-        let is_endorsed = self.endorsed.contains_key(&opening.origin);
-        if is_new
-            && good.by == OpenedBy::Administrator
-            && !is_endorsed
-            && let Some(number) = self.world.number_of_log(&old.origin)
-        {
-            self.contest(opening, number)?;
-        }
-        let mut by = good.by;
-        if is_endorsed && is_new && self.endorse(opening) {
-            // A quorum named the log that it opens: what it continues is what the quorum lets count.
-            by = OpenedBy::Quorum;
-        }
-        let number = self.reach_head(old, by)?;
-        let Some(log) = self.world.log_at(number) else {
-            return Err(refused("the log before is not held here"));
-        };
-        let prev = match old.head.size.checked_sub(1) {
-            None => Some(self.world.registry().genesis_hash()),
-            Some(last) => log.tree.leaf(last),
-        };
-        if prev != Some(header.prev) {
-            return Err(refused(
-                "its entry 0 does not follow the last entry of the log before",
-            ));
-        }
-        if self.world.registry().genesis().registrar == old.origin.department {
-            // What the registrar's log loses, the registry loses.
-            match self.world.version_at(number, old.head.size) {
-                None => {
-                    return Err(Hindrance::Waits {
-                        why: format!("{} is not resolved so far", old.origin),
-                        wanted: None,
-                    });
-                }
-                Some(reached) if header.registry.version > reached => {
-                    return Err(refused(
-                        "its entry 0 names a registry version beyond the head that it continues",
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds the log that an opening continues, held up to the head that it names.
-    fn reach_head(&mut self, old: &NamedHead, by: OpenedBy) -> Result<LogNo, Hindrance> {
-        let held = self.world.number_of_log(&old.origin);
-        let Some((number, log)) = held.and_then(|number| Some((number, self.world.log_at(number)?))) else {
-            return Err(Hindrance::Waits {
-                why: format!("{} is not known", old.origin),
-                wanted: Some((old.origin.clone(), 0)),
-            });
-        };
-        if log.size() == 0 && by == OpenedBy::Quorum {
-            self.fetched_again.insert(old.origin.clone());
-        }
-        if log.size() < old.head.size {
-            // Of which branch the beginning held of a forked log is, is not known: all of it is fetched again.
-            if by == OpenedBy::Quorum && log.stopped.is_some() && !self.fetched_again.contains(&old.origin) {
-                return Err(Hindrance::OtherBranch(old.origin.clone()));
-            }
-            return Err(Hindrance::Waits {
-                why: format!(
-                    "{} of {} entries of {} are held",
-                    log.size(),
-                    old.head.size,
-                    old.origin
-                ),
-                wanted: Some((old.origin.clone(), log.size())),
-            });
-        }
-        if log.tree.head_at(old.head.size).ok() != Some(old.head) {
-            return Err(match by {
-                OpenedBy::Quorum => Hindrance::OtherBranch(old.origin.clone()),
-                OpenedBy::Administrator => Hindrance::Contested(Contest {
-                    old: old.origin.clone(),
-                    named: old.head.size,
-                    shown: log.size(),
-                }),
-            });
-        }
-        Ok(number)
-    }
-
-    /// Finds whether a checkpoint held here shows more of the log before than an administrator's opening lets count.
-    fn contest(&self, opening: &Opening, number: LogNo) -> Result<(), Hindrance> {
-        let named = opening.old.head.size;
-        let shown = self.signed_size_of(number);
-        if shown > named || self.evidence.contains_key(&number) {
-            return Err(Hindrance::Contested(Contest {
-                old: opening.old.origin.clone(),
-                named,
-                shown,
-            }));
-        }
-        Ok(())
     }
 
     /// Opens the logs of later epochs that the disk kept, once what they continue is here.
@@ -796,26 +446,4 @@ impl Replica {
 fn rebuilding() -> Refusal {
     let what = "an opening changed what counts, and everything is derived anew; submit the same note again";
     Refusal::unavailable("rebuilding", what)
-}
-
-fn refusal(origin: &Origin, hindrance: &Hindrance) -> Refusal {
-    match hindrance {
-        Hindrance::Waits { why, .. } => Refusal::unavailable("epoch-waits", why.clone()),
-        Hindrance::OtherBranch(old) => Refusal::unavailable(
-            "epoch-waits",
-            format!("what is held of {old} is of another branch; it is fetched again"),
-        ),
-        Hindrance::Contested(contest) => Refusal::refused(
-            "epoch-contested",
-            format!(
-                "{} signed {} entries as far as is known here, the opening names {}",
-                contest.old, contest.shown, contest.named
-            ),
-        ),
-        Hindrance::LeftOut => Refusal::refused(
-            "epoch-taken",
-            format!("a later epoch than {origin} was opened already"),
-        ),
-        Hindrance::Refused(why) => Refusal::refused("epoch", why.clone()),
-    }
 }

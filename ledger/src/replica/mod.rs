@@ -5,12 +5,14 @@
 //! the core checks that the key was the one in force at that index. `now` is an argument; nothing here reads a clock.
 
 mod asking;
+mod branches;
 mod confirm;
 mod degree;
 mod epochs;
 mod forks;
 mod ingest;
 mod input;
+mod openings;
 mod refusal;
 mod statements;
 mod submit;
@@ -18,8 +20,8 @@ mod submit;
 pub use asking::{ASK_AGAIN, Asking};
 pub use confirm::ReadEntry;
 pub use degree::{Recording, SignedPasts};
-pub use epochs::Contest;
 pub use input::{Alarm, Batch, CheckResult, Input, Job, KeptRange, Output, Recorded, Ticket};
+pub use openings::Contest;
 pub use refusal::{Family, Refusal};
 
 use crate::archive::Archive;
@@ -115,7 +117,7 @@ pub struct Replica {
     /// Own logs that must not be signed any more, and why.
     sealed: BTreeMap<Origin, String>,
     /// Openings that are not held, since more of the log before is known here.
-    contested: BTreeMap<Origin, epochs::Contest>,
+    contested: BTreeMap<Origin, Contest>,
     /// By the log that an administrator opened, what is known of the entries that it leaves out.
     left_out: BTreeMap<Origin, epochs::LeftOut>,
     /// By log, the opening that names a head of it which counts: it is taken up to there, whatever else was known of it.

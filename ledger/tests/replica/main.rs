@@ -7,6 +7,7 @@
 )]
 
 mod asking;
+mod branches;
 mod degree;
 mod driver;
 mod epochs;

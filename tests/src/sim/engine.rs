@@ -778,7 +778,7 @@ impl Sim {
     /// Submits a note at a node; returns the ticket, or none when the node is down.
     pub fn submit(&mut self, node: usize, department: &DepartmentId, note: Vec<u8>) -> Option<u64> {
         self.nodes[node].replica.as_ref()?;
-        // While it is not agreed on what counts, nobody governs: see `repair::lose`.
+        // While it is not agreed on what counts, nobody governs: see `losses::lose`.
         if !self.repair.is_done() && note.starts_with(GOVERNANCE_MAGIC.as_bytes()) {
             return None;
         }

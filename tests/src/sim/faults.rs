@@ -155,7 +155,7 @@ impl Sim {
         self.nodes[node].asking = super::node::asking(node, self.nodes.len());
         self.nodes[node].asked.clear();
         if self.faulty && self.nodes[node].life > 0 {
-            super::repair::lose(self, node);
+            super::losses::lose(self, node);
             super::rogue::tamper(self, node);
             self.damage(node);
             super::rulesets::maybe_upgrade(self, node);

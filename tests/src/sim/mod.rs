@@ -16,6 +16,7 @@ pub mod engine;
 pub mod faults;
 pub mod ground;
 pub mod hostile;
+pub mod losses;
 pub mod network;
 pub mod node;
 pub mod oracle;

@@ -53,8 +53,8 @@ impl Run {
             super::hostile::turn(sim);
         }
         super::rulesets::proceed(sim);
-        if super::repair::is_to_be_replaced(sim) {
-            super::repair::replace_operator(sim);
+        if super::losses::is_to_be_replaced(sim) {
+            super::losses::replace_operator(sim);
         }
         if acts >= sim.options.acts {
             self.stopped = Some(sim.now_ms);
@@ -101,9 +101,9 @@ impl Run {
                 sim.coverage.hit(format!("converged within {seconds} s"));
                 self.converged = Some(sim.now_ms);
             }
-            None if since > HELD_UP_MS && super::repair::is_held_up(sim) => {
+            None if since > HELD_UP_MS && super::losses::is_held_up(sim) => {
                 sim.coverage.hit("nodes held up by a fork");
-                super::repair::replace_operator(sim);
+                super::losses::replace_operator(sim);
                 return false;
             }
             None => {}
