@@ -16,6 +16,11 @@ pub const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// After how long without a question the host of a log is asked first again.
 const HOST_FIRST_AGAIN: Duration = Duration::from_secs(60);
 
+/// How long a log is left alone that was fetched again from everybody and still is of another branch than the one that stands; twice as
+/// long each time, up to [`REFETCH_PAUSE_MAX`].
+const REFETCH_PAUSE: Duration = Duration::from_secs(10);
+const REFETCH_PAUSE_MAX: Duration = Duration::from_secs(3_600);
+
 /// How many logs are remembered at least: beyond that those are forgotten of which nothing was asked for as long as [`HOST_FIRST_AGAIN`].
 const LOGS_REMEMBERED: usize = 1_024;
 
@@ -25,6 +30,14 @@ pub struct Asking {
     node: NodeId,
     peers: Vec<NodeId>,
     logs: BTreeMap<Origin, AskedRange>,
+    refetched: BTreeMap<Origin, Refetched>,
+}
+
+/// How often a log was fetched again, and until when it is left alone.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refetched {
+    times: usize,
+    until: Duration,
 }
 
 impl Asking {
@@ -34,11 +47,12 @@ impl Asking {
             node,
             peers,
             logs: BTreeMap::new(),
+            refetched: BTreeMap::new(),
         }
     }
 
     /// Entries of a log are missed from a position on ([`Output::Want`](super::Output::Want)): returns whom to ask now; nobody when the
-    /// same was asked just before.
+    /// same was asked just before, or the log is left alone for a while.
     pub fn want(
         &mut self,
         registry: &Registry,
@@ -46,6 +60,9 @@ impl Asking {
         start: u64,
         now: Duration,
     ) -> Option<NodeId> {
+        if self.refetched.get(origin).is_some_and(|of| now < of.until) {
+            return None;
+        }
         let attempt = AskedRange::next(self.logs.get(origin), start, now)?;
         self.asked(registry, origin, start, (attempt, 1), now)
     }
@@ -88,12 +105,20 @@ impl Asking {
         None
     }
 
-    /// The log is fetched again from its first entry, since what was held is of another branch: not first from who gave that.
-    pub fn refetched(&mut self, origin: &Origin) {
+    /// The log is fetched again from its first entry, since what was held is of another branch: not first from who gave that. Once as many
+    /// tries failed as there are others, nobody may hold the branch that stands any more: the log is left alone for a while then, since
+    /// each try derives everything anew and leaves a copy on disk.
+    pub fn refetched(&mut self, origin: &Origin, now: Duration) {
         if let Some(last) = self.logs.get_mut(origin) {
             last.start = None;
             last.is_answered = false;
             last.furthest = (0, last.attempt, last.at);
+        }
+        let of = self.refetched.entry(origin.clone()).or_default();
+        of.times += 1;
+        if let Some(beyond) = of.times.checked_sub(self.peers.len() + 1) {
+            let doubled = u32::try_from(beyond).map_or(u32::MAX, |beyond| 2u32.saturating_pow(beyond));
+            of.until = now + REFETCH_PAUSE.saturating_mul(doubled).min(REFETCH_PAUSE_MAX);
         }
     }
 

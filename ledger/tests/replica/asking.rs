@@ -85,9 +85,38 @@ fn another_branch_is_not_first_fetched_from_who_gave_the_one_before() {
     let (registry, mut asking) = (registry(), asking());
     let log = civil(&registry);
     assert_eq!(asking.want(&registry, &log, 40, START), Some(node("n2")));
-    asking.refetched(&log);
+    asking.refetched(&log, START);
     assert_eq!(asking.not_answered(&registry, &log, 40, START), None);
     assert_eq!(asking.want(&registry, &log, 0, START), Some(node("n3")));
+}
+
+#[test]
+fn a_branch_that_nobody_can_show_is_asked_for_ever_more_seldom() {
+    let (registry, mut asking) = (registry(), asking());
+    let (log, other) = (civil(&registry), registry.origin(&department("housing")));
+    let mut now = START;
+    // As often as there are others it is asked for at once.
+    for _ in 0..4 {
+        asking.refetched(&log, now);
+        assert!(asking.want(&registry, &log, 0, now).is_some());
+    }
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        asking.refetched(&log, now);
+        let refused = now;
+        while asking.want(&registry, &log, 0, now).is_none() {
+            now += Duration::from_secs(10);
+        }
+        assert!(
+            asking.want(&registry, &other, 0, now).is_some(),
+            "another log waits for nothing"
+        );
+        pauses.push((now - refused).as_secs());
+    }
+    assert_eq!(
+        pauses,
+        [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600]
+    );
 }
 
 #[test]

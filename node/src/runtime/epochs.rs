@@ -121,7 +121,8 @@ impl Owner {
 
     /// Sets aside what is held of a log of others, so that it is fetched again; keeps the opening that names the branch that stands.
     pub(super) fn set_files_aside(&mut self, origin: &Origin, opening: &[u8]) {
-        self.asking.refetched(origin);
+        let now = self.uptime();
+        self.asking.refetched(origin, now);
         // First: from what is left no start might be led to it any more.
         if let Err(error) = keep_branch(&self.data, origin, opening) {
             self.shared.alarm(&format!(

@@ -77,7 +77,7 @@ impl Owner {
         });
     }
 
-    fn uptime(&self) -> Duration {
+    pub(super) fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
 

@@ -613,7 +613,8 @@ impl Sim {
                     self.coverage.hit("branches fetched again");
                     self.nodes[node].disk.remove(&origin);
                     self.nodes[node].disk.keep_branch(&origin, opening);
-                    self.nodes[node].asking.refetched(&origin);
+                    let now = self.uptime();
+                    self.nodes[node].asking.refetched(&origin, now);
                     self.repair.fetch_again(&origin);
                 }
                 Output::Rebuild => {

@@ -273,7 +273,7 @@ impl Sim {
         self.ask_range(asked.by, origin, *start, next);
     }
 
-    fn uptime(&self) -> Duration {
+    pub(super) fn uptime(&self) -> Duration {
         let ms = u64::try_from(self.now_ms - super::cast::START_MS).expect("time goes forward");
         Duration::from_millis(ms)
     }
