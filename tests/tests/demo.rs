@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tally_ledger::authority::Registry;
 use tally_schemas::tile::ExportPath;
+use tally_tests::go_checker;
 
 /// Not the port of a demonstration that somebody left running.
 const PORT: &str = "17311";
@@ -120,23 +121,6 @@ fn holds(folder: &Path, text: &str) -> bool {
     })
 }
 
-/// Builds the Go checker once.
-fn checker(folder: &Path) -> PathBuf {
-    let binary = folder.join("checker");
-    let built = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&binary)
-        .arg("main.go")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("checker-go"))
-        .env("GO111MODULE", "off")
-        .env("GOPATH", "/usr/share/gocode")
-        .env("GOCACHE", folder.join("go-cache"))
-        .output()
-        .expect("go is installed by scripts/tools");
-    assert!(built.status.success(), "{}", told(&built));
-    binary
-}
-
 #[test]
 fn the_demonstration_ends_well_with_a_process_per_node_and_a_nats_server() {
     let played = Command::new(root().join("scripts/demo"))
@@ -202,16 +186,27 @@ fn the_demonstration_ends_well_and_its_logs_convince_strangers() {
     }
     drop(trial);
 
-    let go = checker(home.path());
+    let go = go_checker::build(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let registry = Registry::found(&fs::read(&genesis).unwrap()).unwrap();
     for department in DEPARTMENTS {
         let folder = exports.join(department);
         let id = tally_schemas::id::DepartmentId::parse(department).unwrap();
         let key = registry.log_key(&id).unwrap().to_vkey().to_string();
-        let ours = || tally(&["--trust", trust, "log", "verify", folder.to_str().unwrap()]);
-        let theirs = || Command::new(&go).arg(&folder).arg(&key).output().unwrap();
+        let ours = || {
+            tally(&[
+                "--json",
+                "--trust",
+                trust,
+                "log",
+                "verify",
+                folder.to_str().unwrap(),
+            ])
+        };
+        let theirs = || go_checker::verdict(go, &folder, &key);
         assert!(ours().status.success(), "{department}: {}", told(&ours()));
-        assert!(theirs().status.success(), "{department}: {}", told(&theirs()));
+        let said: serde_json::Value = serde_json::from_slice(&ours().stdout).unwrap();
+        assert_eq!(said["verifierKey"], key.as_str(), "{department}");
+        theirs().unwrap_or_else(|why| panic!("{department}: {why}"));
 
         // One flipped bit in any file is seen by both.
         for path in files(&folder) {
@@ -226,12 +221,7 @@ fn the_demonstration_ends_well_and_its_logs_convince_strangers() {
                 path.display(),
                 told(&ours())
             );
-            assert!(
-                !theirs().status.success(),
-                "{} flipped: {}",
-                path.display(),
-                told(&theirs())
-            );
+            assert!(theirs().is_err(), "{} flipped", path.display());
             fs::write(&path, &good).unwrap();
         }
         let inside = files(&folder).iter().all(|path| {

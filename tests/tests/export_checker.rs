@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::path::Path;
 use tally_client::export_folder::ExportFolder;
 use tally_ledger::checkpoint::{LogKey, sign_checkpoint};
 use tally_ledger::crypto::{SigningKey, leaf_hash, sign_note};
@@ -14,6 +12,7 @@ use tally_ledger::merkle::Tree;
 use tally_schemas::id::{Hash, Origin, TreeHead};
 use tally_schemas::note::Note;
 use tally_schemas::tile::{bundles_of, encode_bundle, tiles_of};
+use tally_tests::go_checker;
 
 const ORIGIN: &str = "xian-0123456789abcdef/housing/1";
 
@@ -140,43 +139,10 @@ impl Export {
     }
 }
 
-/// Builds the Go checker once; without Go the test fails and says what to install.
-fn checker() -> &'static PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let remedy = "the Go checker cannot be built: apt-get install -y golang-go golang-golang-x-mod-dev";
-        let out = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let program = out.join("checker-go");
-        let built = Command::new("go")
-            .args(["build", "-o"])
-            .arg(&program)
-            .arg("main.go")
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("checker-go"))
-            .env("GO111MODULE", "off")
-            .env("GOPATH", "/usr/share/gocode")
-            .env("GOCACHE", out.join("go-cache"))
-            .env_remove("GOFLAGS")
-            .output();
-        match built {
-            Ok(output) if output.status.success() => program,
-            Ok(output) => panic!("{remedy}\n{}", String::from_utf8_lossy(&output.stderr)),
-            Err(error) => panic!("{remedy}\ngo: {error}"),
-        }
-    })
-}
-
 /// The verdict of the Go checker: what it printed, or why it refused.
 fn verdict_of_go(folder: &Path, vkey: &str) -> Result<String, String> {
-    let output = Command::new(checker()).arg(folder).arg(vkey).output().unwrap();
-    let (out, err) = (
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    );
-    match output.status.code() {
-        Some(0) if out.starts_with("ok: ") && err.is_empty() => Ok(out),
-        Some(1) if err.starts_with("refused: ") && out.is_empty() => Err(err),
-        code => panic!("unexpected exit {code:?}: {out}{err}"),
-    }
+    let checker = go_checker::build(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    go_checker::verdict(checker, folder, vkey)
 }
 
 /// The verdict of this workspace: the entries visited, or why it refused.

@@ -95,7 +95,8 @@ fn verify(arguments: &LogVerify, session: &Session, output: &mut Output) -> Outc
 fn told(trust: &Trust, department: &DepartmentId, folder: &Path, output: &mut Output) -> Outcome {
     let texts = output.texts;
     let progress = output.progress(texts.say("ui.verifying"));
-    let verified = trust.verify_log(department, &ExportFolder::new(folder), |_, _| {
+    let export = ExportFolder::new(folder);
+    let verified = trust.verify_log(department, &export, |_, _| {
         if let Some(progress) = &progress {
             progress.inc(1);
         }
@@ -106,8 +107,11 @@ fn told(trust: &Trust, department: &DepartmentId, folder: &Path, output: &mut Ou
     let verified = verified?;
     let head = verified.checkpoint.head();
     let origin = verified.checkpoint.origin();
+    // With it other programs that read C2SP checkpoints verify the same log.
+    let key = trust.key_of_export(department, &export)?.to_vkey();
     output.value(&json!({
-        "origin": origin.to_string(), "size": head.size, "root": head.root.to_base64(), "folder": folder, "verified": true,
+        "origin": origin.to_string(), "size": head.size, "root": head.root.to_base64(), "verifierKey": key.to_string(),
+        "folder": folder, "verified": true,
     }));
     output.line(&texts.fill(
         "ui.log-verified",

@@ -216,7 +216,10 @@ impl Trust {
     }
 
     /// Returns the key of the log that an export is of: one of a later epoch begins with the opening that names it.
-    fn key_of_export(
+    ///
+    /// # Errors
+    /// An unknown department, or an opening that does not hold.
+    pub fn key_of_export(
         &self,
         department: &DepartmentId,
         log: &impl ExportReader,

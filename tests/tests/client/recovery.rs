@@ -18,6 +18,7 @@ use tally_schemas::frame::Frame;
 use tally_schemas::id::{NodeId, Origin};
 use tally_schemas::question;
 use tally_schemas::time::Timestamp;
+use tally_tests::go_checker;
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -145,4 +146,21 @@ fn what_is_left_of_a_log_is_continued_by_a_quorum_and_proven() {
     // The department goes on.
     let next = trial.request();
     trial.tally("data-d-01", &format!("proof {next}")).ok();
+    // The key of the new log, which its opening names, convinces a program that shares no code with ours.
+    let told = trial
+        .tally("data-d-01", "--json log export --origin civil --to next-log")
+        .json();
+    assert!(told["origin"].as_str().unwrap().ends_with("/civil/2"), "{told}");
+    let key = told["verifierKey"].as_str().unwrap();
+    let folder = trial.desk().join("next-log");
+    let checker = go_checker::build(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let verdict = go_checker::verdict(checker, &folder, key).unwrap();
+    assert!(verdict.contains("/civil/2 size "), "{verdict}");
+    let bundles = folder.join("tile/entries/000.p");
+    let bundle = fs::read_dir(bundles).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&bundle).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&bundle, bytes).unwrap();
+    let refused = go_checker::verdict(checker, &folder, key).unwrap_err();
+    assert!(refused.contains("does not hash to its leaf"), "{refused}");
 }
