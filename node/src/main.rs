@@ -17,14 +17,14 @@ use tally_node::bus::nats::server::{ServerPlan, is_user_key, server_config};
 use tally_node::bus::nats::{NatsBus, Switch, make_key};
 use tally_node::clock::Clock;
 use tally_node::config::{BusSettings, Settings};
-use tally_node::refill::{self, refill};
+use tally_node::refill::{self, give_up, refill};
 use tally_node::runtime::{Node, StartError, check, ruleset_kept};
 use tally_node::store::{DataDir, KnownKeys, fsck};
 use tally_node::trial::single::Single;
 use tally_node::trial::{Levers, processes};
 use tally_node::{telemetry, trial};
 use tally_schemas::config::CONFIG_EXAMPLE;
-use tally_schemas::id::{DepartmentId, NodeId};
+use tally_schemas::id::{DepartmentId, NodeId, Origin};
 
 /// Many small pieces of memory live for as long as one event is on its way: with the allocator of the system they were a quarter of the
 /// time of the thread that owns the state.
@@ -69,6 +69,10 @@ enum Command {
         /// A copy of the log, as `tally log export` makes it at another node, for what the own files lack; needs --department.
         #[arg(long, value_name = "DIR", requires = "department")]
         from: Option<PathBuf>,
+        /// When nobody has all that was signed: sets the signing lock aside, so that the node starts, never signs in this epoch again, and the
+        /// department's administrator can open the next; needs --department.
+        #[arg(long, requires = "department", conflicts_with = "from")]
+        give_up: bool,
     },
     /// About configuration files.
     Config {
@@ -102,6 +106,9 @@ enum NatsCommand {
         /// The public key of a node's user, once for each node: `hall=UA..`.
         #[arg(long = "user", value_name = "NODE=KEY", required = true)]
         users: Vec<String>,
+        /// A department that governance admitted later, and the node that hosts it, once for each: `water=hall`.
+        #[arg(long = "department", value_name = "DEPARTMENT=NODE")]
+        departments: Vec<String>,
         #[command(flatten)]
         server: ServerArguments,
     },
@@ -149,7 +156,8 @@ fn main() -> ExitCode {
             config,
             department,
             from,
-        } => refill_command(&config, department.as_deref(), from.as_deref()),
+            give_up,
+        } => refill_command(&config, department.as_deref(), from.as_deref(), give_up),
         Command::Nats { command } => nats_command(&command),
     };
     outcome.unwrap_or_else(|error| {
@@ -288,9 +296,22 @@ fn nats_command(command: &NatsCommand) -> Outcome {
         NatsCommand::ServerConfig {
             genesis,
             users,
+            departments,
             server,
         } => {
             let registry = Registry::found(&std::fs::read(genesis)?)?;
+            let mut hosted = registry
+                .genesis()
+                .departments
+                .iter()
+                .map(|of| (of.id.clone(), of.node.clone()))
+                .collect::<BTreeMap<_, _>>();
+            for department in departments {
+                let (id, node) = department
+                    .split_once('=')
+                    .ok_or_else(|| format!("--department is {department}, expected DEPARTMENT=NODE"))?;
+                hosted.insert(DepartmentId::parse(id)?, NodeId::parse(node)?);
+            }
             let mut keys = BTreeMap::new();
             for user in users {
                 let (node, key) = user
@@ -303,8 +324,11 @@ fn nats_command(command: &NatsCommand) -> Outcome {
                 }
                 keys.insert(node, key.to_owned());
             }
-            let plan = server.plan(keys);
-            say(server_config(registry.genesis(), registry.federation(), &plan).trim_end())?;
+            if let Some((department, node)) = hosted.iter().find(|(_, node)| !keys.contains_key(*node)) {
+                return Err(format!("{department} is on {node}, which has no --user").into());
+            }
+            let plan = server.plan(keys, hosted);
+            say(server_config(registry.federation(), &plan).trim_end())?;
         }
         NatsCommand::Trial { folder, server } => {
             let path = trial_on_nats(folder, server)?;
@@ -315,8 +339,13 @@ fn nats_command(command: &NatsCommand) -> Outcome {
 }
 
 impl ServerArguments {
-    fn plan(&self, users: BTreeMap<NodeId, String>) -> ServerPlan<'_> {
+    fn plan(
+        &self,
+        users: BTreeMap<NodeId, String>,
+        departments: BTreeMap<DepartmentId, NodeId>,
+    ) -> ServerPlan<'_> {
         ServerPlan {
+            departments,
             listen: self.listen,
             store: &self.store,
             sync_always: self.sync_always,
@@ -348,16 +377,15 @@ fn trial_on_nats(folder: &Path, server: &ServerArguments) -> Result<PathBuf, Box
         std::fs::write(&config, text + &table)?;
     }
     let path = folder.join("nats-server.conf");
-    let plan = server.plan(keys);
-    std::fs::write(
-        &path,
-        server_config(registry.genesis(), registry.federation(), &plan),
-    )?;
+    let departments = &registry.genesis().departments;
+    let hosted = departments.iter().map(|of| (of.id.clone(), of.node.clone()));
+    let plan = server.plan(keys, hosted.collect());
+    std::fs::write(&path, server_config(registry.federation(), &plan))?;
     Ok(path)
 }
 
 fn fsck_command(config: &Path) -> Outcome {
-    let settings = Settings::read(config)?;
+    let settings = with_data(config)?;
     let genesis = std::fs::read(&settings.genesis)?;
     let registry = Registry::found(&genesis)?;
     let data = DataDir::open(&settings.data)?;
@@ -393,39 +421,68 @@ fn fsck_command(config: &Path) -> Outcome {
     }
 }
 
-fn refill_command(config: &Path, department: Option<&str>, from: Option<&Path>) -> Outcome {
-    let settings = Settings::read(config)?;
+fn refill_command(config: &Path, department: Option<&str>, from: Option<&Path>, gives_up: bool) -> Outcome {
+    let settings = with_data(config)?;
     let registry = Registry::found(&std::fs::read(&settings.genesis)?)?;
     let department = department.map(DepartmentId::parse).transpose()?;
+    if let Some(department) = department.as_ref().filter(|_| gives_up) {
+        let (origin, outcome) = give_up(&settings, &registry, department)?;
+        say(&refilled(&origin, &outcome))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut lines = Vec::new();
     let outcome = refill(
         &settings,
         &registry,
         department.as_ref(),
         from,
-        &mut |origin, done| {
-            lines.push(match done {
-            refill::Outcome::Whole { entries } => {
-                format!("{origin}: nothing to do, its {entries} entries, the signing lock and the files agree.")
-            }
-            refill::Outcome::Refilled(refilled) => format!(
-                "{origin}: written again up to the signing lock, {} entries; {} local records were kept.{}",
-                refilled.entries,
-                refilled.records,
-                refilled
-                    .set_aside
-                    .as_ref()
-                    .map(|place| format!(" The damaged log is kept in {}.", place.display()))
-                    .unwrap_or_default()
-            ),
-        });
-        },
+        &mut |origin, done| lines.push(refilled(origin, done)),
     );
     for line in &lines {
         say(line)?;
     }
     outcome?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration of a node that has a data folder already: to check another one would find no damage in nothing.
+fn with_data(config: &Path) -> Result<Settings, Box<dyn Error>> {
+    let settings = Settings::read(config)?;
+    if settings.data.is_dir() {
+        Ok(settings)
+    } else {
+        let folder = settings.data.display();
+        Err(format!(
+            "there is no data folder {folder}; is the disk mounted, and `data` in {} right?",
+            config.display()
+        )
+        .into())
+    }
+}
+
+/// Says what became of one own log.
+fn refilled(origin: &Origin, outcome: &refill::Outcome) -> String {
+    match outcome {
+        refill::Outcome::Whole { entries } => {
+            format!("{origin}: nothing to do, its {entries} entries, the signing lock and the files agree.")
+        }
+        refill::Outcome::Refilled(refilled) => format!(
+            "{origin}: written again up to the signing lock, {} entries; {} local records were kept.{}",
+            refilled.entries,
+            refilled.records,
+            refilled
+                .set_aside
+                .as_ref()
+                .map(|place| format!(" The damaged log is kept in {}.", place.display()))
+                .unwrap_or_default()
+        ),
+        refill::Outcome::GivenUp { place } => format!(
+            "{origin}: its signing lock is kept in {}; nothing is signed in this epoch again. Start the node; then the administrator of {} \
+             opens the next epoch: tally epoch open --reason ..",
+            place.display(),
+            origin.department
+        ),
+    }
 }
 
 fn tokio_runtime() -> std::io::Result<tokio::runtime::Runtime> {

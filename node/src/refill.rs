@@ -1,13 +1,15 @@
 //! Writes the own logs of a stopped node again that lost their end, up to what their signing locks say was signed.
 //!
 //! Entries come from the files of the log beside it and from copies that others hold. Nothing of them is trusted: they count only if they
-//! give the root in the lock. Where the lock itself is gone, nothing can be refilled: a new epoch is needed.
+//! give the root in the lock. Where the lock itself is gone, nothing can be refilled: the node starts without, and the administrator of the
+//! department opens the next epoch. [`give_up`] makes that of a log of which nobody holds all that was signed.
 
 use crate::config::Settings;
 use crate::store::{DataDir, LogFiles, OwnStore, Refilled, StoreError, refill_own_log};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tally_ledger::authority::Registry;
+use tally_ledger::checkpoint::LogKey;
 use tally_schemas::checkpoint::Checkpoint;
 use tally_schemas::id::{DepartmentId, Origin};
 use tally_schemas::limits::{BUNDLE_BYTES_MAX, CHECKPOINT_BYTES_MAX};
@@ -24,6 +26,11 @@ pub enum Outcome {
     },
     /// It was written again.
     Refilled(Refilled),
+    /// Its signing lock was set aside.
+    GivenUp {
+        /// Where the lock is.
+        place: PathBuf,
+    },
 }
 
 /// Why an own log was not refilled; it stays as it is.
@@ -35,7 +42,8 @@ pub enum RefillError {
     /// What the log needs is not in any source.
     #[error(
         "{origin} cannot be refilled from its own files{}; remedy: take a copy of it from another node with \
-         `tally log export {department} --to DIR` and name it with --from DIR",
+         `tally log export --origin {department} --to DIR` and name it with --department {department} --from DIR; if nobody has all of it, \
+         --department {department} --give-up",
         if *.with_copy { " and the copy given" } else { "" },
         department = origin.department
     )]
@@ -55,6 +63,9 @@ pub enum RefillError {
         /// Why not.
         why: String,
     },
+    /// It cannot be given up: there is no lock.
+    #[error("{0} has no signing lock: nothing is signed in this epoch any more; start the node")]
+    NoLock(Origin),
     /// The lock is gone or contradicts the log: see its remedy.
     #[error("{0} was not refilled")]
     Store(Origin, #[source] Box<StoreError>),
@@ -78,16 +89,54 @@ pub fn refill(
         if only.is_some_and(|only| only != department) {
             continue;
         }
-        let origin = registry.origin(department);
         let data = DataDir::open(&settings.data)
-            .map_err(|source| RefillError::Store(origin.clone(), source.into()))?;
-        told(&origin, &refill_one(&data, &origin, copy)?);
+            .map_err(|source| RefillError::Store(registry.origin(department), source.into()))?;
+        let origin = data.newest_own(registry.federation(), department);
+        let key = registry.log_key(department).filter(|_| origin.epoch == 1);
+        told(&origin, &refill_one(&data, &origin, key, copy)?);
     }
     Ok(())
 }
 
-fn refill_one(data: &DataDir, origin: &Origin, copy: Option<&Path>) -> Result<Outcome, RefillError> {
-    match OwnStore::open(data, origin, &mut |_, _| {}) {
+/// Gives up an own log of which nobody holds all that was signed: sets its signing lock aside, so that the node starts, never signs in that
+/// epoch again, and reads the log like one of others.
+///
+/// # Errors
+/// The node does not host the department, or there is no lock.
+pub fn give_up(
+    settings: &Settings,
+    registry: &Registry,
+    department: &DepartmentId,
+) -> Result<(Origin, Outcome), RefillError> {
+    if !settings.log_keys.contains_key(department) {
+        return Err(RefillError::NotHosted(department.clone()));
+    }
+    let failed = |source| RefillError::Store(registry.origin(department), Box::new(source));
+    let data = DataDir::open(&settings.data).map_err(failed)?;
+    let origin = data.newest_own(registry.federation(), department);
+    match data.give_up_lock(&origin).map_err(failed)? {
+        Some(place) => Ok((origin, Outcome::GivenUp { place })),
+        None => Err(RefillError::NoLock(origin)),
+    }
+}
+
+fn refill_one(
+    data: &DataDir,
+    origin: &Origin,
+    key: Option<&LogKey>,
+    copy: Option<&Path>,
+) -> Result<Outcome, RefillError> {
+    let opened = match key {
+        Some(key) => OwnStore::open_signed(data, origin, key),
+        None => OwnStore::open(data, origin, &mut |_, _| {}),
+    };
+    match opened {
+        // A damaged record stops the node as well, and files that the engine never syncs stop every append.
+        Ok(store)
+            if !store
+                .log
+                .records_with_prefix(&[])
+                .is_ok_and(|_| !has_blobs(data, origin)) => {}
         Ok(store) => {
             return Ok(Outcome::Whole {
                 entries: store.tail.size,
@@ -126,6 +175,11 @@ fn refill_one(data: &DataDir, origin: &Origin, copy: Option<&Path>) -> Result<Ou
         }),
         Err(source) => Err(RefillError::Store(origin.clone(), source.into())),
     }
+}
+
+fn has_blobs(data: &DataDir, origin: &Origin) -> bool {
+    let blobs = std::fs::read_dir(data.own_log(origin).join("blobs"));
+    blobs.is_ok_and(|mut names| names.next().is_some())
 }
 
 /// The entries of a copy of a log, as an export holds them.

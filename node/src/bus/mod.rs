@@ -60,6 +60,15 @@ pub trait Bus: Send + Sync {
     /// Asks another node; says whether the question left.
     fn ask(&self, node: &NodeId, question: Vec<u8>, answer: OnAnswer) -> bool;
 
+    /// Says whether questions can leave now; where they cannot, a node that does not answer may still be there.
+    fn is_connected(&self) -> bool;
+
+    /// Compares what the bus itself keeps of the own logs with them: one that shows more is handed in.
+    fn compare(&self);
+
+    /// Says whether the comparison that was started last is over.
+    fn has_compared(&self) -> bool;
+
     /// Says what keeps the bus from its work now.
     fn troubles(&self) -> Vec<String>;
 }

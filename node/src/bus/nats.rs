@@ -21,16 +21,20 @@ use crate::config::NatsSettings;
 use async_nats::connection::State;
 use async_nats::{Client, Event, Request};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tally_schemas::id::{DepartmentId, FederationId, NodeId, Origin};
+use tally_schemas::question::QUESTION_BYTES_MAX;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_stream::StreamExt as _;
 use troubles::{Topic, Troubles};
 
 /// How many frames may wait to be sent; further ones are left to the next comparison with the stream.
 const OUTGOING_MAX: usize = 256;
+/// How many answers may be on their way out; each has at most 200,704 bytes.
+const ANSWERS_MAX: usize = 64;
 /// How long an answer to a question may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// How long is waited before a connection that failed for a reason on this machine is tried again.
@@ -75,6 +79,7 @@ struct Link {
     troubles: Troubles,
     /// Something may be missing in the stream.
     look: Notify,
+    comparisons: Comparisons,
     /// Counts the connections made.
     connections: watch::Sender<u64>,
     /// Whether the stream is as expected, once that is known.
@@ -118,6 +123,7 @@ impl Link {
             Event::Connected => {
                 tracing::info!(servers, "connected to NATS");
                 self.troubles.clear(Topic::Connection);
+                self.troubles.connected();
                 self.connections.send_modify(|count| *count += 1);
                 self.look.notify_one();
             }
@@ -140,10 +146,17 @@ impl Link {
                 &format!("the NATS server does not let this node in (authorization violation): is its user in the configuration of {servers}?"),
             ),
             Event::ServerError(async_nats::ServerError::Other(text)) => {
-                if text.to_lowercase().contains("permissions violation") {
+                let lower = text.to_lowercase();
+                if lower.contains("permissions violation") && lower.contains("subscription") {
+                    // The server says it once on each connection, and it lasts as long.
+                    let what = format!("the NATS server refuses a right that this node needs: {text}; `tally-node nats server-config` prints all of them");
+                    if self.troubles.refused_subscription(&what) {
+                        let _told = (self.inbox)(Inbound::Trouble(format!("bus: {what}")));
+                    }
+                } else if lower.contains("permissions violation") {
                     self.trouble(
                         Topic::Rights,
-                        &format!("the NATS server refuses a right that this node needs: {text}; `tally-node nats server-config` prints all of them"),
+                        &format!("the NATS server refuses a right that this node needs: {text}; `tally-node nats server-config` prints all of them, with --department those of departments admitted later"),
                     );
                 } else {
                     self.trouble(Topic::Server, &format!("the NATS server says: {text}"));
@@ -207,6 +220,7 @@ impl NatsBus {
             client: Mutex::new(None),
             troubles: Troubles::default(),
             look: Notify::new(),
+            comparisons: Comparisons::default(),
             connections: watch::channel(0).0,
             stream_is_right: watch::channel(None).0,
             listens: watch::channel(false).0,
@@ -275,24 +289,50 @@ impl Bus for NatsBus {
     }
 
     fn ask(&self, node: &NodeId, question: Vec<u8>, answer: OnAnswer) -> bool {
-        let Some(client) = self.link.client() else {
+        let Some(client) = self.link.client().filter(is_connected) else {
             return false;
         };
-        if client.connection_state() != State::Connected {
-            return false;
-        }
         let subject = self.link.names.ask(node);
         self.handle.spawn(async move {
-            let request = Request::new().payload(question.into()).timeout(Some(ANSWER_WAIT));
+            // A subscription of its own: the client remembers for ever what is not answered otherwise.
+            let request = Request::new()
+                .payload(question.into())
+                .inbox(client.new_inbox())
+                .timeout(Some(ANSWER_WAIT));
             let answered = client.send_request(subject, request).await;
             answer(answered.ok().map(|message| message.payload.to_vec()));
         });
         true
     }
 
+    fn is_connected(&self) -> bool {
+        self.link.client().as_ref().is_some_and(is_connected)
+    }
+
+    fn compare(&self) {
+        self.link.comparisons.wanted.fetch_add(1, Ordering::SeqCst);
+        self.link.look.notify_one();
+    }
+
+    fn has_compared(&self) -> bool {
+        let Comparisons { wanted, done } = &self.link.comparisons;
+        done.load(Ordering::SeqCst) >= wanted.load(Ordering::SeqCst)
+    }
+
     fn troubles(&self) -> Vec<String> {
         self.link.troubles.list()
     }
+}
+
+/// Numbers of comparisons of the own logs with the stream: the last one wanted, and the last one done.
+#[derive(Debug, Default)]
+struct Comparisons {
+    wanted: AtomicU64,
+    done: AtomicU64,
+}
+
+fn is_connected(client: &Client) -> bool {
+    client.connection_state() == State::Connected
 }
 
 /// Connects, serves until the bus is cut, and starts over when it is joined again.
@@ -393,16 +433,26 @@ async fn say_that_it_listens(link: &Link, client: &Client) {
 
 async fn answer(link: &Link, client: &Client, mut asked: async_nats::Subscriber) {
     let handle = Handle::current();
+    let room = Arc::new(Semaphore::new(ANSWERS_MAX));
     while let Some(message) = asked.next().await {
+        if message.payload.len() > QUESTION_BYTES_MAX {
+            continue;
+        }
         // Whoever names no inbox asks nothing; an answer elsewhere could be made to say what others believe.
         let Some(reply) = message.reply.filter(|reply| link.names.is_inbox(reply)) else {
             continue;
         };
-        let (handle, client) = (handle.clone(), client.clone());
+        let (handle, client, room) = (handle.clone(), client.clone(), room.clone());
         let answer = Box::new(move |bytes: Vec<u8>| {
+            // A connection that is slower than the questions must not fill the memory: who gets no answer asks again.
+            let Ok(permit) = room.try_acquire_owned() else {
+                return;
+            };
             handle.spawn(async move {
-                // Who asked asks again.
+                // Flushed, so that what the client has not written yet counts.
                 let _sent = client.publish(reply, bytes.into()).await;
+                let _written = client.flush().await;
+                drop(permit);
             });
         });
         let question = Inbound::Question {

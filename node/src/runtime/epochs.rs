@@ -4,9 +4,8 @@ use super::owner::{Next, Owner, describe};
 use super::shared::{Stores, locked};
 use super::start;
 use crate::drafts::DraftsBox;
-use crate::store::{
-    LocalRecord, LogFiles, OwnStore, StoreError, folder_name, keep_branch, read_branches, records_of,
-};
+use crate::store::{LocalRecord, LogFiles, OwnStore, StoreError, keep_branch, read_branches, records_of};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use tally_ledger::cases::RULESET;
 use tally_ledger::replica::{Batch, Input, Refusal, Replica};
@@ -43,14 +42,25 @@ impl Owner {
     /// first signature, and the local records of the log before.
     pub(super) fn begin_epoch(&mut self, stores: &mut Stores, batch: &Batch) -> Result<(), StoreError> {
         let origin = &batch.origin;
-        let is_open = stores
+        if batch.start > 0 || origin.epoch == 1 {
+            return Ok(());
+        }
+        // A node that ended before entry 0 was durable made the store already, but may not have carried everything over.
+        let is_made = stores
             .own
             .get(&origin.department)
             .is_some_and(|store| store.files.origin() == origin);
-        if is_open || batch.start > 0 || origin.epoch == 1 {
-            return Ok(());
-        }
-        self.end_epoch(stores, origin)?;
+        let made = match is_made {
+            true => stores.own.remove(&origin.department),
+            false => {
+                self.end_epoch(stores, origin)?;
+                None
+            }
+        };
+        let mut store = match made {
+            Some(store) => store,
+            None => OwnStore::create(&self.data, origin)?,
+        };
         let mut records = Vec::new();
         for epoch in (1..origin.epoch).rev() {
             let before = Origin {
@@ -58,11 +68,23 @@ impl Owner {
                 ..origin.clone()
             };
             if self.data.own_log(&before).join("db").exists() {
-                records = records_of(&self.data, &before)?;
+                match records_of(&self.data, &before) {
+                    Ok(found) => records = found,
+                    Err(error) => self.shared.alarm(&format!(
+                        "drafts and other local records of {before} could not be read and are not carried over: {}",
+                        describe(&error)
+                    )),
+                }
                 break;
             }
         }
-        let mut store = OwnStore::create(&self.data, origin)?;
+        let has: BTreeSet<Vec<u8>> = store
+            .log
+            .records_with_prefix(&[])?
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
+        records.retain(|(key, _)| !has.contains(key));
         for some in records.chunks(RECORDS_AT_ONCE) {
             let puts: Vec<LocalRecord> = some
                 .iter()
@@ -107,10 +129,7 @@ impl Owner {
         } else {
             Ok(())
         };
-        let lock = self.data.signing_lock(origin);
-        let moved = self
-            .data
-            .move_aside(&lock, &format!("lock-{}", folder_name(origin)));
+        let moved = self.data.give_up_lock(origin);
         for error in [ended.err(), moved.err()].into_iter().flatten() {
             shared.alarm(&format!(
                 "{origin} could not be sealed cleanly: {}",
@@ -147,6 +166,8 @@ impl Owner {
     /// Makes the replica anew from what the disk holds.
     pub(super) fn rebuild(&mut self) -> Next {
         self.is_ready = false;
+        self.has_read_back = false;
+        self.shared.mailbox.set_serving(false);
         self.shared.set_reasons(vec![
             "everything is derived anew, since an opening changed what counts".to_owned(),
         ]);
@@ -183,6 +204,7 @@ impl Owner {
             return Next::Stop;
         }
         self.is_ready = true;
+        self.shared.mailbox.set_serving(true);
         self.report_health();
         tracing::info!("everything was derived anew");
         Next::Go

@@ -2,8 +2,8 @@
 
 use super::mailbox::Asked;
 use super::owner::{Owner, describe};
-use crate::store::StoreError;
 use crate::store::durable::{create_dir, names_in, read_capped, write_file};
+use crate::store::{Damage, DamageKind, FORK_REMEDY, StoreError};
 use tally_ledger::replica::Input;
 use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::Origin;
@@ -23,7 +23,8 @@ impl Owner {
                 path.display()
             )),
             Err(error) => self.shared.alarm(&format!(
-                "the evidence that {origin} forked could not be kept: {}",
+                "the evidence that {origin} forked could not be kept, and the log is not stopped after a restart until peers give it \
+                 again: {}; make room on the disk",
                 describe(&error)
             )),
         }
@@ -34,8 +35,16 @@ impl Owner {
         let folder = self.data.forks();
         let mut inputs = Vec::new();
         for name in names_in(&folder)? {
-            if let Some(bytes) = read_capped(&folder.join(name), FORK_BYTES_MAX as u64)? {
-                inputs.push(Input::Evidence { bytes, is_kept: true });
+            let path = folder.join(name);
+            let Some(bytes) = read_capped(&path, FORK_BYTES_MAX as u64)? else {
+                continue;
+            };
+            match ForkEvidence::parse(&bytes) {
+                Ok(_) => inputs.push(Input::Evidence { bytes, is_kept: true }),
+                Err(error) => {
+                    let damage = Damage::new(&path, DamageKind::Altered, error.to_string(), FORK_REMEDY);
+                    self.shared.alarm(&damage.to_string());
+                }
             }
         }
         Ok(inputs)

@@ -141,9 +141,9 @@ impl Mailbox {
         self.waiting.load(Ordering::Relaxed) < WAITING_MAX && self.push(message)
     }
 
-    /// Says from now on that frames of others are of use.
-    pub(crate) fn set_serving(&self) {
-        self.serving.store(true, Ordering::Relaxed);
+    /// Says from now on whether frames of others are of use.
+    pub(crate) fn set_serving(&self, serving: bool) {
+        self.serving.store(serving, Ordering::Relaxed);
     }
 
     /// Returns whether frames of others are of use: not before what the disk holds is restored.

@@ -54,6 +54,8 @@ pub(super) struct Owner {
     pub(super) parts: PartsWatch,
     pub(super) peers: Vec<NodeId>,
     pub(super) is_ready: bool,
+    /// Whether everything that the disk holds was handed to the replica: before that an own log looks shorter than it is.
+    pub(super) has_read_back: bool,
     /// Own logs that must not be signed again, and why.
     pub(super) seals: BTreeMap<Origin, String>,
     /// Whether the replica has to be made anew from what the disk holds.
@@ -132,6 +134,7 @@ impl Owner {
             snapshot_ended: now,
             snapshot_took: Duration::ZERO,
             snapshot_at: 0,
+            has_read_back: false,
             own_heads_missing: BTreeSet::new(),
         }
     }
@@ -139,7 +142,7 @@ impl Owner {
     /// Serves until told to stop. The node has been started, its tails are signed.
     pub(super) fn serve(&mut self) {
         self.is_ready = true;
-        self.shared.mailbox.set_serving();
+        self.shared.mailbox.set_serving(true);
         self.report_health();
         self.ask_for_heads_of_all();
         let mut stop = Next::Go;
@@ -535,7 +538,9 @@ impl Owner {
             }
             for department in replica.hosted() {
                 if let Some(why) = replica.sealed_newest(department) {
-                    reasons.push(sealed_text(department, why));
+                    let log = replica.world().log(department);
+                    let is_forked = log.is_some_and(|log| replica.evidence(&log.origin).is_some());
+                    reasons.push(sealed_text(department, why, is_forked));
                     continue;
                 }
                 let number = replica.world().number(department);
@@ -550,12 +555,17 @@ impl Owner {
     }
 }
 
-/// Says what the operator and the administrator do about a log that must not be signed again.
-pub(super) fn sealed_text(department: &DepartmentId, why: &str) -> String {
-    format!(
-        "the log of {department} must not be signed in this epoch again: {why}; its administrator opens the next epoch: \
-         tally epoch open --reason .."
-    )
+/// Says what the operator and the administrators do about a log that must not be signed again.
+pub(super) fn sealed_text(department: &DepartmentId, why: &str, is_forked: bool) -> String {
+    let next = if is_forked {
+        format!(
+            "it forked, so a quorum of administrators opens the next epoch: tally epoch draft --department {department} --reason .. --save FILE, \
+             each tally epoch sign FILE, then tally submit FILE"
+        )
+    } else {
+        "its administrator opens the next epoch: tally epoch open --reason ..".to_owned()
+    };
+    format!("the log of {department} must not be signed in this epoch again: {why}; {next}")
 }
 
 /// Prints an error with its causes.
@@ -598,7 +608,10 @@ pub(super) fn alarm_text(alarm: &Alarm) -> String {
         Alarm::LogStopped { origin, why } => format!("ingest of {origin} stopped: {why}"),
         Alarm::FrameRefused { origin, why } => format!("a frame of {origin} was refused: {why}"),
         Alarm::Fork { origin, size } => {
-            format!("{origin} forked: it signed two roots for size {size}; its ingest stops here")
+            format!(
+                "{origin} forked: it signed two roots for size {size}; its ingest stops here until a quorum of administrators names the branch \
+                 that counts (tally epoch draft, sign, submit)"
+            )
         }
         Alarm::ForeignRoot {
             by,
@@ -639,6 +652,8 @@ pub(super) fn alarm_text(alarm: &Alarm) -> String {
             "the administrator opened {origin} after {named} entries of {old}, which signed {shown} as a peer shows now: the others are set \
              aside; if they must count, a quorum of administrators opens a later epoch that names them"
         ),
-        Alarm::WritesStopped { why } => format!("the node serves no more writes: {why}"),
+        Alarm::WritesStopped { why } => format!(
+            "the node serves no more writes: {why}; mend that (make room on a full disk), then restart the node: nothing acknowledged is lost"
+        ),
     }
 }

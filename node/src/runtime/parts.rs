@@ -21,6 +21,8 @@ const WANTED_AGAIN_MAX: usize = 10_000;
 const FETCHES_MAX: usize = 4;
 /// After how long a fetch without answer is tried again.
 const FETCH_AGAIN: Duration = Duration::from_secs(5);
+/// How often that pause is doubled at most: 320 s then.
+const PAUSE_DOUBLED_MAX: usize = 6;
 /// By how much the clock of another node may be ahead, in milliseconds.
 pub(crate) const CLOCK_SKEW_MS: i64 = 60_000;
 
@@ -62,6 +64,25 @@ impl Wanted {
             content: Vec::new(),
         }
     }
+}
+
+impl Wanted {
+    /// After how long it is asked for again: longer after each time that all hosts gave nothing.
+    fn pause(&self) -> Duration {
+        let rounds = self.attempts.checked_div(self.hosts.len()).unwrap_or(0);
+        FETCH_AGAIN.saturating_mul(1 << rounds.min(PAUSE_DOUBLED_MAX))
+    }
+}
+
+/// Chooses what is asked for now, given how long ago each was asked for and its pause: first what was never asked for, then what waited
+/// longest, so that nothing that nobody gives keeps others from their turn.
+fn due_first<K>(asked: impl Iterator<Item = (K, Option<Duration>, Duration)>) -> Vec<K> {
+    let due = asked.filter(|(_, waited, pause)| waited.is_none_or(|waited| waited >= *pause));
+    let mut due: Vec<_> = due
+        .map(|(key, waited, _)| (waited.unwrap_or(Duration::MAX), key))
+        .collect();
+    due.sort_by_key(|(waited, _)| std::cmp::Reverse(*waited));
+    due.into_iter().take(FETCHES_MAX).map(|(_, key)| key).collect()
 }
 
 /// Which parts are known, and which are still to be fetched.
@@ -153,14 +174,10 @@ impl PartsWatch {
 impl Owner {
     /// Asks for the next slices of parts that are missing.
     pub(super) fn fetch_parts(&mut self) {
-        let due: Vec<(DepartmentId, Hash)> = self
-            .parts
-            .wanted
-            .iter()
-            .filter(|(_, wanted)| wanted.asked.is_none_or(|asked| asked.elapsed() >= FETCH_AGAIN))
-            .take(FETCHES_MAX)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let wanted = self.parts.wanted.iter();
+        let asked =
+            wanted.map(|(key, wanted)| (key, wanted.asked.map(|asked| asked.elapsed()), wanted.pause()));
+        let due: Vec<(DepartmentId, Hash)> = due_first(asked).into_iter().cloned().collect();
         for (department, commit) in due {
             self.fetch(&department, &commit);
         }
@@ -321,5 +338,27 @@ impl Owner {
             length: part.content.len() as u64,
             slice: slice.copied().collect(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_nobody_gives_keep_no_other_from_its_turn() {
+        let mut asked: Vec<Option<u64>> = vec![None; 50];
+        let mut count = vec![0; 50];
+        for now in 0..60 {
+            let waited = asked
+                .iter()
+                .enumerate()
+                .map(|(key, at)| (key, at.map(|at: u64| Duration::from_secs(now - at)), FETCH_AGAIN));
+            for key in due_first(waited) {
+                asked[key] = Some(now);
+                count[key] += 1;
+            }
+        }
+        assert!(count.iter().all(|count| (4..=5).contains(count)), "{count:?}");
     }
 }

@@ -141,8 +141,9 @@ impl Owner {
     }
 
     pub(super) fn take_frame(&self, frame: Frame, inputs: &mut Vec<Input>) {
-        // Before the first signature only what peers know of the own logs counts; the rest comes again.
-        if self.is_ready || self.keyring.logs.contains_key(&frame.origin.department) {
+        // Before the first signature only what peers know of the own logs counts, and not before these were read back; the rest comes again.
+        let is_own = self.keyring.logs.contains_key(&frame.origin.department);
+        if self.is_ready || self.has_read_back && is_own {
             inputs.push(Input::Frame(frame));
         }
     }

@@ -10,15 +10,18 @@ use crate::clock::{Clock, ClockError};
 use crate::config::{BusSettings, Settings};
 use crate::drafts::DraftsBox;
 use crate::keyring::{Keyring, KeyringError, first_origin};
-use crate::store::{DataDir, DiskArchive, LogFiles, OwnStore, Parts, SnapshotFiles, StoreError};
+use crate::store::{
+    DataDir, DiskArchive, LogFiles, OwnStore, Parts, SnapshotFiles, StoreError, newest_signed_epoch,
+    parse_folder_name,
+};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tally_ledger::authority::{Registry, RegistryError};
 use tally_ledger::cases::RULESET;
-use tally_ledger::checkpoint::sign_checkpoint;
+use tally_ledger::checkpoint::{LogKey, sign_checkpoint};
 use tally_ledger::replica::{Input, KeptRange, Replica};
 use tally_ledger::world::Log;
 use tally_schemas::entry::Entry;
@@ -184,7 +187,7 @@ fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
             }
             Some(key)
                 if *key.public_key().as_bytes() != department.log_key
-                    && newest_epoch(&settings.data, &department.id) == 1 =>
+                    && newest_signed_epoch(&settings.data, &department.id) == 1 =>
             {
                 return contradiction(format!(
                     "the log key of {} is not the one in the genesis",
@@ -238,7 +241,7 @@ impl Node {
         let own: Vec<Origin> = keyring
             .logs
             .keys()
-            .map(|department| newest_own(&data, &registry, department))
+            .map(|department| data.newest_own(registry.federation(), department))
             .collect();
         let hosted: BTreeSet<DepartmentId> = keyring.logs.keys().cloned().collect();
         let (rows, head, damage) = SnapshotFiles::open(&data)?;
@@ -248,6 +251,16 @@ impl Node {
                 "the snapshot is damaged and was set aside; everything is derived from the logs again"
             );
         }
+        let head = match head {
+            Some(_) if data.is_check_asked() => {
+                rows.set_aside()?;
+                tracing::warn!(
+                    "a file of a log was found damaged: all are read, and everything is derived from the logs again"
+                );
+                None
+            }
+            head => head,
+        };
         let archive = Arc::new(DiskArchive::new(&data, rows));
         let found = match &head {
             Some(head) => match from_snapshot(&data, &registry, &keyring, &genesis, &archive, head) {
@@ -268,6 +281,7 @@ impl Node {
             Some(found) => found,
             None => {
                 let opened = open_stores(&data, &registry, &keyring, false)?;
+                data.check_done()?;
                 let replica = Replica::found_with(&genesis, hosted, archive.clone(), RULESET)?;
                 (opened, replica)
             }
@@ -377,7 +391,7 @@ fn open_stores(
     let mut boxes = BTreeMap::new();
     let mut seals = BTreeMap::new();
     for (department, key) in &keyring.logs {
-        let origin = newest_own(data, registry, department);
+        let origin = data.newest_own(registry.federation(), department);
         for epoch in 1..origin.epoch {
             let ended = Origin {
                 epoch,
@@ -385,7 +399,8 @@ fn open_stores(
             };
             seals.insert(ended, format!("epoch {} was begun", origin.epoch));
         }
-        let opened = open_own(data, &origin, at_edge).and_then(|store| {
+        let log_key = LogKey::new(&origin, &key.public_key());
+        let opened = open_own(data, &origin, &log_key, at_edge).and_then(|store| {
             check_key(&store, &origin, key.public_key().as_bytes())?;
             Ok(store)
         });
@@ -414,6 +429,10 @@ fn open_stores(
         } else {
             open_replica(data, &origin)?
         };
+        if let Some(cut) = files.cut() {
+            // Also what a crash left half written.
+            tracing::warn!(%origin, what = cut.what, "the end of what waits beside the files of a log was cut off; it is fetched again");
+        }
         stores.replicas.insert(origin, files);
     }
     Ok(Opened { stores, boxes, seals })
@@ -433,45 +452,6 @@ fn check_key(store: &OwnStore, origin: &Origin, key: &[u8; 32]) -> Result<(), St
         }),
         _ => Ok(()),
     }
-}
-
-/// Returns the newest epoch of a department's own log that a data folder has traces of.
-fn newest_epoch(root: &Path, department: &DepartmentId) -> u32 {
-    let mut newest = 1;
-    for folder in ["own", "lock"] {
-        for name in crate::store::durable::names_in(&root.join(folder)).unwrap_or_default() {
-            if let Some((named, epoch)) = parse_folder(&name)
-                && named == *department
-            {
-                newest = newest.max(epoch);
-            }
-        }
-    }
-    newest
-}
-
-/// Returns the newest log of a department hosted here, as far as the data folder knows: also one that only peers gave back.
-fn newest_own(data: &DataDir, registry: &Registry, department: &DepartmentId) -> Origin {
-    let mut epoch = newest_epoch(data.root(), department);
-    for name in crate::store::durable::names_in(&data.root().join("logs")).unwrap_or_default() {
-        if let Some((named, found)) = parse_folder(&name)
-            && named == *department
-        {
-            epoch = epoch.max(found);
-        }
-    }
-    Origin {
-        epoch,
-        ..first_origin(registry.federation(), department)
-    }
-}
-
-fn parse_folder(name: &str) -> Option<(DepartmentId, u32)> {
-    let (department, epoch) = name.rsplit_once('-')?;
-    Some((
-        DepartmentId::parse(department).ok()?,
-        epoch.parse().ok().filter(|epoch| *epoch > 0)?,
-    ))
 }
 
 /// Opens the stores and makes the replica that a snapshot was taken of, if the logs have every head that it rests on.
@@ -531,7 +511,7 @@ pub(super) fn kept_logs(stores: &Stores, replica: &Replica) -> Vec<Kept> {
 }
 
 /// Opens the store of an own log, or creates it where there was never one.
-fn open_own(data: &DataDir, origin: &Origin, at_edge: bool) -> Result<OwnStore, StoreError> {
+fn open_own(data: &DataDir, origin: &Origin, key: &LogKey, at_edge: bool) -> Result<OwnStore, StoreError> {
     let traces = [
         data.own_log(origin),
         data.signing_lock(origin),
@@ -541,22 +521,23 @@ fn open_own(data: &DataDir, origin: &Origin, at_edge: bool) -> Result<OwnStore, 
         drop(OwnStore::create(data, origin)?);
     }
     if at_edge {
-        OwnStore::open_edge(data, origin)
+        OwnStore::open_edge(data, origin, key)
     } else {
-        OwnStore::open(data, origin, &mut |_, _| {})
+        OwnStore::open_signed(data, origin, key)
     }
 }
 
-/// Opens the files of another log; damaged ones are set aside and fetched again from peers.
+/// Opens the files of another log; of damaged ones what cannot be written again here is fetched from peers.
 fn open_replica(data: &DataDir, origin: &Origin) -> Result<LogFiles, StoreError> {
-    match LogFiles::open(data, origin, &mut |_, _| {}) {
-        Err(StoreError::Damaged(damage)) => {
-            let place = LogFiles::set_aside(data, origin)?;
-            tracing::warn!(%damage, ?place, "damaged files of another log were set aside and are fetched again");
-            LogFiles::open(data, origin, &mut |_, _| {})
-        }
-        outcome => outcome,
+    let (files, renewed) = LogFiles::open_or_renew(data, origin)?;
+    if let Some(renewed) = renewed {
+        let what = match renewed.is_whole {
+            true => "damaged files of a log were set aside and written again from its entries",
+            false => "damaged files of a log were set aside; it is fetched again from peers",
+        };
+        tracing::warn!(%origin, damage = %renewed.damage, place = ?renewed.place, "{what}");
     }
+    Ok(files)
 }
 
 /// Lists the logs that were kept before, but those that are open as own ones.
@@ -568,7 +549,7 @@ fn replica_origins(
     let mut found = BTreeSet::new();
     for folder in ["logs", "ahead"] {
         for name in crate::store::durable::names_in(&data.root().join(folder))? {
-            let Some((department, epoch)) = parse_folder(&name) else {
+            let Some((department, epoch)) = parse_folder_name(&name) else {
                 continue;
             };
             let origin = Origin {
@@ -612,9 +593,11 @@ fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
         .shared
         .set_reasons(vec!["starting: peers are asked for the own logs".to_owned()]);
     ask_for_own_heads(owner, &own, true);
+    owner.bus.compare();
     let started = Instant::now();
     let mut asked = started;
-    while !owner.own_heads_missing.is_empty() && started.elapsed() < ask_peers {
+    while (!owner.own_heads_missing.is_empty() || !owner.bus.has_compared()) && started.elapsed() < ask_peers
+    {
         if asked.elapsed() >= ASK_OWN_HEADS_AGAIN {
             asked = Instant::now();
             ask_for_own_heads(owner, &own, false);
@@ -622,6 +605,19 @@ fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
         if owner.turn() == Next::Stop {
             return Next::Stop;
         }
+    }
+    // What the last of them handed in may still wait.
+    if owner.shared.mailbox.waiting() > 0 && owner.turn() == Next::Stop {
+        return Next::Stop;
+    }
+    let silent: BTreeSet<&NodeId> = owner.own_heads_missing.iter().map(|(node, _)| node).collect();
+    if !silent.is_empty() {
+        let silent: Vec<&str> = silent.into_iter().map(NodeId::as_str).collect();
+        tracing::warn!(
+            nodes = silent.join(", "),
+            "these did not say how much they hold of the own logs before they are signed again; \
+             if the data folder may be an old copy, stop the node and start it when they can be reached, with a larger ask-peers-seconds"
+        );
     }
     sign_tails(owner);
     Next::Go
@@ -669,6 +665,7 @@ pub(super) fn read_all(owner: &mut Owner, mut kept: Vec<Kept>) -> Next {
             return Next::Stop;
         }
     }
+    owner.has_read_back = true;
     Next::Go
 }
 
@@ -683,7 +680,8 @@ fn ask_for_own_heads(owner: &mut Owner, own: &[(Origin, u64)], first: bool) {
             let key = (node, origin.clone());
             let is_due = first || owner.own_heads_missing.contains(&key);
             let asked = Asked::OwnHead(key.0.clone(), origin.clone());
-            if is_due && owner.ask(&key.0, &question, asked) {
+            // While the bus is away nobody has said anything: to go on at once would be to ask nobody.
+            if is_due && (owner.ask(&key.0, &question, asked) || !owner.bus.is_connected()) {
                 owner.own_heads_missing.insert(key);
             }
         }

@@ -76,26 +76,50 @@ impl<'a> Batch<'a> {
     /// Writes and syncs one file under a temporary name.
     pub(crate) fn write(&mut self, target: PathBuf, pieces: &[&[u8]]) -> Result<(), StoreError> {
         let name = temporary_name(self.temporary);
+        self.written.push((name.clone(), target));
         let mut file = File::create(&name).map_err(StoreError::io("create", &name))?;
         for piece in pieces {
             file.write_all(piece).map_err(StoreError::io("write", &name))?;
         }
-        file.sync_data().map_err(StoreError::io("sync", &name))?;
-        self.written.push((name, target));
-        Ok(())
+        file.sync_data().map_err(StoreError::io("sync", &name))
     }
 
     /// Gives every file its name and syncs the folders, in the order in which the files were written.
-    pub(crate) fn commit(self) -> Result<(), StoreError> {
+    pub(crate) fn commit(mut self) -> Result<(), StoreError> {
         let mut folders = BTreeSet::new();
-        for (name, target) in &self.written {
-            if let Some(folder) = parent_of(target) {
+        let written: Vec<(Temporary, PathBuf)> = self
+            .written
+            .drain(..)
+            .map(|(name, target)| (Temporary(name), target))
+            .collect();
+        for (name, target) in written {
+            if let Some(folder) = parent_of(&target) {
                 create_dir(folder)?;
                 folders.insert(folder.to_owned());
             }
-            fs::rename(name, target).map_err(StoreError::io("rename into place", target))?;
+            fs::rename(&name.0, &target).map_err(StoreError::io("rename into place", &target))?;
         }
         folders.iter().try_for_each(|folder| sync_dir(folder))
+    }
+}
+
+impl Drop for Batch<'_> {
+    /// What was not given its name would fill a full disk until the next start.
+    fn drop(&mut self) {
+        for (name, _) in self.written.drain(..) {
+            drop(Temporary(name));
+        }
+    }
+}
+
+/// The path of a temporary file; if it is still there when this is dropped, it goes.
+#[derive(Debug)]
+pub(crate) struct Temporary(pub(crate) PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It has its name by now, or was never made.
+        let _gone = fs::remove_file(&self.0);
     }
 }
 
@@ -132,6 +156,14 @@ pub(crate) fn remove_file(path: &Path) -> Result<bool, StoreError> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StoreError::io("remove", path)(error)),
+    }
+}
+
+/// Removes a folder with everything in it, if it is there.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
+        _ => Ok(()),
     }
 }
 

@@ -90,8 +90,7 @@ pub enum StoreError {
     },
     /// The engine could not open its folder, or panicked over it.
     #[error(
-        "the log engine cannot open {}: {why}; remedy: set the folder aside, restore it from a backup or refill it from peers, \
-         and open a new epoch unless the signing lock still equals the tail",
+        "the log engine cannot open {}: {why}; remedy: `tally-node refill` writes the own log again, up to the signing lock",
         folder.display()
     )]
     EngineOpen {
@@ -111,7 +110,7 @@ pub enum StoreError {
     /// The engine moved data to a place that it never syncs, so an acknowledgement would not be true (I1).
     #[error(
         "{} holds {count} files that the log engine never syncs; no append is acknowledged any more; \
-         remedy: report it, and move the log to another engine",
+         remedy: stop the node and run `tally-node refill`, which writes the log again; and report it",
         folder.display()
     )]
     UnsyncedBlobs {
@@ -210,8 +209,8 @@ pub enum StoreError {
     },
     /// There is no signing lock beside a log that already has entries, or creation was not asked for.
     #[error(
-        "the signing lock {} is missing and the log has {log_size} entries; remedy: never sign in this epoch again: \
-         refill the log from peers and open a new epoch",
+        "the signing lock {} is missing and the log has {log_size} entries; remedy: start the node without it, which reads the log like \
+         one of others",
         path.display()
     )]
     LockMissing {
@@ -222,7 +221,7 @@ pub enum StoreError {
     },
     /// The signing lock is damaged in a way that may hide a newer head.
     #[error(
-        "the signing lock {} is damaged: {why}; remedy: never sign in this epoch again: refill the log from peers and open a new epoch",
+        "the signing lock {} is damaged: {why}; remedy: start the node all the same, which reads the log like one of others",
         path.display()
     )]
     LockDamaged {
@@ -247,7 +246,8 @@ pub enum StoreError {
     /// Something that was signed is beyond what the log holds: the log was cut or restored from a backup.
     #[error(
         "{} stands at {signed} entries, the own log holds only {held}: it was cut or restored; remedy: \
-         `tally-node refill` writes the own log again from its files or from a copy of a peer's, up to the signing lock; if that is impossible, open a new epoch",
+         `tally-node refill` writes the own log again from its files or from a copy of a peer's, up to the signing lock; if nobody has all of it, \
+         `tally-node refill --department .. --give-up`",
         path.display()
     )]
     LogBehind {
@@ -260,8 +260,7 @@ pub enum StoreError {
     },
     /// The signing lock is older than a checkpoint of this node: it was restored or copied.
     #[error(
-        "the signing lock {} stands at {locked} entries, the checkpoint of its log at {signed}: the lock was restored; remedy: \
-         never sign in this epoch again: open a new epoch",
+        "the signing lock {} stands at {locked} entries, the checkpoint of its log at {signed}: the lock was restored",
         path.display()
     )]
     LockBehind {
@@ -274,8 +273,7 @@ pub enum StoreError {
     },
     /// What was signed and what the log holds differ at the same size: one of them was replaced.
     #[error(
-        "{} names root {expected} at size {size}, the own log has {got}; remedy: keep both as evidence, \
-         never sign in this epoch again",
+        "{} names root {expected} at size {size}, the own log has {got}; keep both as evidence",
         path.display()
     )]
     HeadContradiction {
@@ -297,7 +295,7 @@ pub enum StoreError {
         origin: Origin,
     },
     /// There is no store of this log, and creation was not asked for.
-    #[error("there is no own log of {origin} in {}; create it explicitly", path.display())]
+    #[error("there is no own log of {origin} in {}, and no signing lock that says what was signed of it", path.display())]
     NoSuchLog {
         /// The log.
         origin: Origin,
@@ -348,7 +346,8 @@ impl StoreError {
     }
 }
 
-const NEW_EPOCH: &str = "never sign in this epoch again: refill the log from peers and open a new epoch";
+const NEW_EPOCH: &str = "nothing is signed in this epoch again: start the node, which fetches the log from peers by itself; then the department's \
+    administrator opens the next epoch with `tally epoch open`";
 
 impl StoreError {
     /// Returns the error as damage of a file, if that is what it is: for a list of findings.
@@ -360,13 +359,13 @@ impl StoreError {
                 folder,
                 DamageKind::Altered,
                 format!("the log engine cannot read it: {why}"),
-                "refill the own log from its files or from peers; the signing lock says how far",
+                "`tally-node refill` writes the own log again, up to the signing lock",
             ),
             Self::UnsyncedBlobs { folder, count } => of(
                 folder,
                 DamageKind::Stray,
                 format!("{count} files that the log engine never syncs"),
-                "report it, and move the log to another engine",
+                "`tally-node refill` writes the log again; and report it",
             ),
             Self::LockMissing { path, log_size } => of(
                 path,
@@ -379,7 +378,8 @@ impl StoreError {
                 path,
                 DamageKind::Contradiction,
                 format!("it stands at {signed} entries, the own log holds only {held}"),
-                "`tally-node refill` writes the own log again from its files or from a copy of a peer's, up to the signing lock; if that is impossible, open a new epoch",
+                "`tally-node refill` writes the own log again from its files or from a copy of a peer's, up to the signing lock; if nobody has all of it, \
+                 `tally-node refill --department .. --give-up`",
             ),
             Self::LockBehind { path, locked, signed } => of(
                 path,
@@ -396,7 +396,8 @@ impl StoreError {
                 path,
                 DamageKind::Contradiction,
                 format!("it names root {expected} at size {size}, the own log has {got}"),
-                "keep both as evidence, never sign in this epoch again",
+                "keep both as evidence; start the node, which signs no more in this epoch; then the department's administrator, or a quorum where \
+                 others hold more, opens the next epoch",
             ),
             Self::WrongOrigin { path, got, expected } => of(
                 path,

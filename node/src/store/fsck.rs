@@ -6,7 +6,7 @@
 use super::branches::read_branches;
 use super::durable;
 use super::error::{Damage, DamageKind, StoreError};
-use super::layout::{DataDir, folder_name};
+use super::layout::{DataDir, folder_name, newest_signed_epoch};
 use super::lock;
 use super::own_log::OwnLog;
 use super::parts::read_part;
@@ -20,8 +20,9 @@ use tally_ledger::checkpoint::{OtherLines, verify_checkpoint};
 use tally_ledger::crypto::leaf_hash;
 use tally_ledger::merkle::Frontier;
 use tally_schemas::checkpoint::Checkpoint;
+use tally_schemas::fork::ForkEvidence;
 use tally_schemas::id::{DepartmentId, Hash, Origin};
-use tally_schemas::limits::CHECKPOINT_BYTES_MAX;
+use tally_schemas::limits::{CHECKPOINT_BYTES_MAX, FORK_BYTES_MAX};
 use tally_schemas::note::Note;
 use tally_schemas::tile::ExportPath;
 
@@ -35,6 +36,9 @@ const PROGRESS_STEP_ENTRIES: u64 = 1024;
 
 const WRITE_AGAIN: &str =
     "set the folder of the log aside: the node writes it again, from its own log or from peers";
+/// What is done about kept evidence of a fork that cannot be read.
+pub(crate) const FORK_REMEDY: &str =
+    "remove it: peers give it again; until then the log that forked is not stopped here";
 const STRAY: &str = "find out who put it there, then remove it";
 
 /// What was read.
@@ -64,6 +68,8 @@ pub struct FsckCounts {
     pub locks: u64,
     /// Detached parts.
     pub parts: u64,
+    /// Evidence of forks.
+    pub forks: u64,
 }
 
 /// What was found.
@@ -119,6 +125,9 @@ pub fn fsck(
         check.parts(&name)?;
     }
     check.report.findings.extend(read_branches(data)?.1);
+    for name in durable::names_in(&data.forks())? {
+        check.fork(&data.forks().join(name))?;
+    }
     check.signatures();
     Ok(check.report)
 }
@@ -202,6 +211,10 @@ impl Check<'_> {
                 count,
             })?,
         }
+        if newest_signed_epoch(self.data.root(), &origin.department) > origin.epoch {
+            // It is signed no more: it has no lock, and its files come from peers since.
+            return Ok(());
+        }
         let lock_path = self.data.signing_lock(&origin);
         if !lock_path.exists() {
             self.note(StoreError::LockMissing {
@@ -209,7 +222,7 @@ impl Check<'_> {
                 log_size: log.len(),
             })?;
         }
-        let claims = Claims::read(self.data, &origin)?;
+        let claims = Claims::read(self.data, &origin, self.known.key_of(&origin).as_ref())?;
         let mut roots = claims.roots();
         for leaf in leaves {
             roots.add_leaf(leaf);
@@ -312,7 +325,7 @@ impl Check<'_> {
                 path,
                 DamageKind::Contradiction,
                 what,
-                "move the folder to the name of its log",
+                "if its signature holds, move the folder to the name of its log; else it was altered: set the folder aside",
             );
         }
         self.checkpoints.push((path.to_owned(), bytes, checkpoint.origin));
@@ -338,6 +351,16 @@ impl Check<'_> {
                 },
             }
         }
+    }
+
+    /// Kept evidence that a log forked.
+    fn fork(&mut self, path: &Path) -> Result<(), StoreError> {
+        let bytes = durable::read_capped(path, FORK_BYTES_MAX as u64)?.unwrap_or_default();
+        match ForkEvidence::parse(&bytes) {
+            Ok(_) => self.report.counts.forks += 1,
+            Err(error) => self.find(path, DamageKind::Altered, error.to_string(), FORK_REMEDY),
+        }
+        Ok(())
     }
 
     fn lock(&mut self, name: &str) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tally_schemas::id::{DepartmentId, Hash, Origin};
+use tally_schemas::id::{DepartmentId, FederationId, Hash, Origin};
 
 /// The data folder of a node, held by this process alone until the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -72,6 +72,60 @@ impl DataDir {
     /// Returns the file of the entries of a replica that no checkpoint held here covers yet.
     pub(crate) fn ahead(&self, origin: &Origin) -> PathBuf {
         self.root.join("ahead").join(folder_name(origin))
+    }
+
+    /// Returns the newest log of a department hosted here, as far as the folder knows: also one that only peers gave back.
+    pub fn newest_own(&self, federation: &FederationId, department: &DepartmentId) -> Origin {
+        Origin {
+            federation: federation.clone(),
+            department: department.clone(),
+            epoch: newest_epoch(&self.root, department, &["own", "lock", "logs"]),
+        }
+    }
+
+    /// Sets the signing lock of an own log aside, so that nothing is signed in its epoch again; returns where it is.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn give_up_lock(&self, origin: &Origin) -> Result<Option<PathBuf>, StoreError> {
+        self.move_aside(
+            &self.signing_lock(origin),
+            &format!("lock-{}", folder_name(origin)),
+        )
+    }
+
+    /// Has the next start read every file of every log, since one was found damaged while it was read.
+    pub(crate) fn ask_for_check(&self) {
+        let path = self.check_all();
+        if path.exists() {
+            return;
+        }
+        match durable::write_file(&self.temporary(), path, &[]) {
+            Ok(()) => tracing::error!(
+                "a file of a log is damaged: restart the node, which then reads all of them, and writes again what is damaged or \
+                 fetches it from peers"
+            ),
+            Err(error) => {
+                tracing::error!(%error, "a file of a log is damaged: stop the node and run `tally-node fsck`");
+            }
+        }
+    }
+
+    /// Says whether a start has to read every file of every log.
+    pub(crate) fn is_check_asked(&self) -> bool {
+        self.check_all().exists()
+    }
+
+    /// Every file of every log was read.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub(crate) fn check_done(&self) -> Result<(), StoreError> {
+        durable::remove_file(&self.check_all()).map(drop)
+    }
+
+    fn check_all(&self) -> PathBuf {
+        self.root.join("check-all")
     }
 
     /// Returns the folder of the newest snapshot.
@@ -154,6 +208,31 @@ impl DataDir {
 /// Returns the name of the folder of a log: `<department>-<epoch>`; one data folder serves one federation.
 pub fn folder_name(origin: &Origin) -> String {
     format!("{}-{}", origin.department, origin.epoch)
+}
+
+/// Reads the department and the epoch from the name of the folder of a log.
+pub(crate) fn parse_folder_name(name: &str) -> Option<(DepartmentId, u32)> {
+    let (department, epoch) = name.rsplit_once('-')?;
+    Some((
+        DepartmentId::parse(department).ok()?,
+        epoch.parse().ok().filter(|epoch| *epoch > 0)?,
+    ))
+}
+
+/// Returns the newest epoch that a data folder has traces of as an own log of a department; 1 without any.
+pub(crate) fn newest_signed_epoch(root: &Path, department: &DepartmentId) -> u32 {
+    newest_epoch(root, department, &["own", "lock"])
+}
+
+fn newest_epoch(root: &Path, department: &DepartmentId, folders: &[&str]) -> u32 {
+    let names = folders
+        .iter()
+        .flat_map(|folder| durable::names_in(&root.join(folder)).unwrap_or_default());
+    let epochs = names.filter_map(|name| {
+        let (named, epoch) = parse_folder_name(&name)?;
+        (named == *department).then_some(epoch)
+    });
+    epochs.max().unwrap_or(1)
 }
 
 #[cfg(test)]

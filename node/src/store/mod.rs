@@ -25,8 +25,10 @@ pub use archive::DiskArchive;
 pub(crate) use archive::entry_key;
 pub(crate) use branches::{keep_branch, read_branches};
 pub use error::{Damage, DamageKind, StoreError};
+pub(crate) use fsck::FORK_REMEDY;
 pub use fsck::{FsckCounts, FsckProgress, FsckReport, KnownKeys, fsck};
 pub use layout::{DataDir, folder_name};
+pub(crate) use layout::{newest_signed_epoch, parse_folder_name};
 pub use lock::SigningLock;
 pub use own_log::{
     BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, LocalRecord, OwnLog, RECORD_KEY_BYTES_MAX, RECORD_VALUE_BYTES_MAX,

@@ -4,7 +4,7 @@
 //! checkpoint <= lock <= log, with equal roots at equal sizes. Anything else is damage, a restored backup or a second node with the
 //! same key, and is an error here, before anything is signed (I3). Files are rebuilt from the log; the log is refilled only on request.
 
-use super::error::{Damage, StoreError};
+use super::error::{Damage, DamageKind, StoreError};
 use super::layout::{DataDir, folder_name};
 use super::lock::{self, SigningLock};
 use super::own_log::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, LocalRecord, OwnLog, Record};
@@ -13,6 +13,7 @@ use super::tiles::{LogFiles, verify};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tally_ledger::checkpoint::{LogKey, OtherLines, verify_checkpoint};
 use tally_ledger::crypto::leaf_hash;
 use tally_ledger::merkle::Frontier;
 use tally_schemas::id::{Hash, Origin, TreeHead};
@@ -54,16 +55,16 @@ impl OwnStore {
     /// There is already a log, a lock or a checkpoint of this origin.
     pub fn create(data: &DataDir, origin: &Origin) -> Result<Self, StoreError> {
         let lock = data.signing_lock(origin);
+        let log = data.own_log(origin).join("db");
         let checkpoint = data.log_files(origin).join("checkpoint");
-        for taken in [&lock, &checkpoint] {
+        for taken in [&lock, &log, &checkpoint] {
             if taken.exists() {
                 let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
                 return Err(StoreError::io("create an own log beside", taken)(source));
             }
         }
-        let log = SledLog::open(&data.own_log(origin), origin, &mut |_, _| {})?;
-        SigningLock::create(data, origin, log.len())?;
-        drop(log);
+        // First: a creation that is cut off after it is completed when the log is opened, since the lock says that nothing was signed.
+        SigningLock::create(data, origin, 0)?;
         Self::open(data, origin, &mut |_, _| {})
     }
 
@@ -78,29 +79,39 @@ impl OwnStore {
         origin: &Origin,
         visit: &mut dyn FnMut(u64, &Arc<[u8]>),
     ) -> Result<Self, StoreError> {
-        Self::open_checking(data, origin, None, visit)
+        Self::open_checking(data, origin, None, None, visit)
     }
 
-    /// As [`OwnStore::open`], but takes what lies under the checkpoint of the files from their right edge, and reads only the entries from
-    /// there on: for a node whose snapshot rests on the rest. Log, lock and checkpoint are compared all the same.
+    /// As [`OwnStore::open`], with the key of the log: a checkpoint that it did not sign claims nothing, and is damage of the files.
+    ///
+    /// # Errors
+    /// As [`OwnStore::open`].
+    pub fn open_signed(data: &DataDir, origin: &Origin, key: &LogKey) -> Result<Self, StoreError> {
+        Self::open_checking(data, origin, Some(key), None, &mut |_, _| {})
+    }
+
+    /// As [`OwnStore::open_signed`], but takes what lies under the checkpoint of the files from their right edge, and reads only the entries
+    /// from there on, and the one before: for a node whose snapshot rests on the rest. Log, lock and checkpoint are compared all the same.
     ///
     /// # Errors
     /// As [`OwnStore::open`]; also for damaged files, which are not set aside here.
-    pub fn open_edge(data: &DataDir, origin: &Origin) -> Result<Self, StoreError> {
+    pub fn open_edge(data: &DataDir, origin: &Origin, key: &LogKey) -> Result<Self, StoreError> {
         let files = LogFiles::open_edge(data, origin, &mut |_, _| {})?;
-        Self::open_checking(data, origin, Some(files), &mut |_, _| {})
+        Self::open_checking(data, origin, Some(key), Some(files), &mut |_, _| {})
     }
 
     fn open_checking(
         data: &DataDir,
         origin: &Origin,
+        key: Option<&LogKey>,
         files: Option<LogFiles>,
         visit: &mut dyn FnMut(u64, &Arc<[u8]>),
     ) -> Result<Self, StoreError> {
         let folder = data.own_log(origin);
         let lock_path = data.signing_lock(origin);
-        let claims = Claims::read(data, origin)?;
-        if !folder.join("db").exists() {
+        let claims = Claims::read(data, origin, key)?;
+        let is_new = claims.lock.is_some_and(|head| head.size == 0) && claims.checkpoint.is_none();
+        if !folder.join("db").exists() && !is_new {
             return Err(match claims.lock {
                 Some(head) if head.size > 0 => StoreError::LogBehind {
                     path: lock_path,
@@ -116,13 +127,29 @@ impl OwnStore {
         let below = files.as_ref().map(LogFiles::exported_frontier);
         let mut roots = claims.roots_over(below.unwrap_or_default());
         let start = roots.frontier.size();
-        let log = SledLog::open_from(&folder, origin, start, &mut |index, entry| {
+        let opened = SledLog::open_from(&folder, origin, start, &mut |index, entry| {
             roots.add(entry);
             visit(index, entry);
-        })?;
-        let lock = SigningLock::open(data, origin, log.len())?;
+        });
+        let size = match &opened {
+            Ok(log) => log.len(),
+            Err(_) => claims.checkpoint.as_ref().map_or(0, |(_, head)| head.size),
+        };
+        // Without its lock nothing is signed in this epoch again, whatever became of the log.
+        let lock = SigningLock::open(data, origin, size)?;
+        let log = opened?;
         if let Some(error) = claims.against(&roots, &lock_path).into_iter().next() {
             return Err(error);
+        }
+        if let Some((files, last)) = files.as_ref().zip(start.checked_sub(1)) {
+            // A log that was put back to an old copy lacks what the files have, and is read from behind that.
+            let (held, filed) = (log.entry(last)?, files.entry(last)?);
+            if held != filed {
+                let what = format!("entry {last} is not the one in the files of the log");
+                return Err(
+                    Damage::new(&folder, DamageKind::Contradiction, what, super::sled::REMEDY).into(),
+                );
+            }
         }
         // The log bears out the lock, so the files are only a copy of it: what is damaged is kept, and written again.
         let opened = files.map_or_else(|| LogFiles::open(data, origin, &mut |_, _| {}), Ok);
@@ -243,7 +270,8 @@ pub struct Refilled {
 
 /// Writes an own log again that lost its end, from its own files or from peers, exactly up to its signing lock.
 ///
-/// `source` returns at least one and at most `count` entries from an index on. The old log is kept; its readable local records go along.
+/// `source` returns at most `count` entries from an index on; where it gives none, the whole ones of the old log are taken. The old log is
+/// kept; its whole local records go along.
 ///
 /// # Errors
 /// The lock is missing or damaged, the source ends too early, or its entries do not give the root in the lock: then the old log stays
@@ -260,17 +288,20 @@ pub fn refill_own_log(
     if fresh.exists() {
         data.move_aside(&fresh, &format!("own-{}.unfinished", folder_name(origin)))?;
     }
-    // What the old log still has of drafts and marks; a log that cannot be opened has none.
+    // What the old log still has of entries, drafts and marks; a log that cannot be opened has none.
     let old = folder.join("db").exists();
-    let records = match old.then(|| SledLog::open(&folder, origin, &mut |_, _| {})) {
-        Some(Ok(old)) => old.records_with_prefix(&[]).unwrap_or_default(),
-        _ => Vec::new(),
-    };
+    let old = old.then(|| SledLog::open_to_save(&folder, origin).ok()).flatten();
+    let records = old.as_ref().map(SledLog::whole_records).unwrap_or_default();
     let mut log = SledLog::open(&fresh, origin, &mut |_, _| {})?;
     let mut frontier = Frontier::new();
     while log.len() < target.size {
         let start = log.len();
-        let entries = source(start, (target.size - start).min(BATCH_ENTRIES_MAX as u64))?;
+        let count = (target.size - start).min(BATCH_ENTRIES_MAX as u64);
+        let mut entries = source(start, count)?;
+        if entries.is_empty() {
+            let old = old.as_ref();
+            entries = old.map_or_else(Vec::new, |old| old.whole_entries(start, count));
+        }
         let mut batch: Vec<Arc<[u8]>> = Vec::new();
         let mut bytes = 0usize;
         for entry in entries {
@@ -306,6 +337,7 @@ pub fn refill_own_log(
         log.append_batch(target.size, &[], &[put])?;
     }
     Box::new(log).close()?;
+    drop(old);
     let set_aside = data.move_aside(&folder, &format!("own-{}", folder_name(origin)))?;
     std::fs::rename(&fresh, &folder).map_err(StoreError::io("rename into place", &folder))?;
     if let Some(parent) = folder.parent() {
@@ -318,13 +350,13 @@ pub fn refill_own_log(
     })
 }
 
-/// Reads the local records of an own log that is not open.
+/// Reads the local records of an own log that is not open; what is damaged of them is left out.
 ///
 /// # Errors
-/// The log is damaged, or the disk failed.
+/// The engine cannot open the log, or the disk failed.
 pub fn records_of(data: &DataDir, origin: &Origin) -> Result<Vec<Record>, StoreError> {
-    let log = SledLog::open(&data.own_log(origin), origin, &mut |_, _| {})?;
-    let records = log.records_with_prefix(&[])?;
+    let log = SledLog::open_to_save(&data.own_log(origin), origin)?;
+    let records = log.whole_records();
     Box::new(log).close()?;
     Ok(records)
 }
@@ -337,14 +369,18 @@ pub(crate) struct Claims {
 
 impl Claims {
     /// Reads them. A lock or checkpoint that cannot be parsed claims nothing here: it is reported where it is opened.
-    pub(crate) fn read(data: &DataDir, origin: &Origin) -> Result<Self, StoreError> {
+    ///
+    /// A checkpoint that the key, where it is given, did not sign claims nothing either: one flipped bit of it must not end an epoch.
+    pub(crate) fn read(data: &DataDir, origin: &Origin, key: Option<&LogKey>) -> Result<Self, StoreError> {
         let lock = match lock::read(&data.signing_lock(origin)) {
             Err(error @ StoreError::Io { .. }) => return Err(error),
             found => found.ok().flatten().map(|slot| slot.head),
         };
         let path = data.log_files(origin).join("checkpoint");
         let bytes = super::durable::read_capped(&path, tally_schemas::limits::CHECKPOINT_BYTES_MAX as u64)?;
-        let parsed = bytes.and_then(|bytes| verify::parse_checkpoint(&bytes).ok());
+        let signed = bytes
+            .filter(|bytes| key.is_none_or(|key| verify_checkpoint(bytes, key, OtherLines::Keep).is_ok()));
+        let parsed = signed.and_then(|bytes| verify::parse_checkpoint(&bytes).ok());
         Ok(Self {
             lock,
             checkpoint: parsed

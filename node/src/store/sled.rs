@@ -11,6 +11,7 @@ use super::own_log::{LocalRecord, OwnLog, RECORD_VALUE_BYTES_MAX, Record, check_
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,8 +44,7 @@ const LOCK_WAIT: Duration = Duration::from_millis(25);
 
 const NO_ORIGIN: &str = "the record that names the log is missing";
 
-const REMEDY: &str = "stop the node and run `tally-node refill`, which writes the log again up to the signing lock and keeps the damaged one; \
-    without a lock open a new epoch";
+pub(super) const REMEDY: &str = "stop the node and run `tally-node refill`, which writes the log again up to the signing lock and keeps the damaged one";
 
 /// An own log in a sled folder.
 pub struct SledLog {
@@ -83,10 +83,10 @@ impl SledLog {
         Self::open_from(folder, origin, 0, visit)
     }
 
-    /// As [`SledLog::open`], but reads only the entries from an index on.
+    /// As [`SledLog::open`], but reads only the entries from an index on; whether it has those before is for the caller to compare.
     ///
     /// # Errors
-    /// As [`SledLog::open`]; also when the log ends before that index.
+    /// As [`SledLog::open`].
     pub(crate) fn open_from(
         folder: &Path,
         origin: &Origin,
@@ -98,6 +98,52 @@ impl SledLog {
         log.check_origin(origin)?;
         log.load(start, visit)?;
         Ok(log)
+    }
+
+    /// Opens a log in which something is damaged, to save what can be read of it: no entry is read, and how many there are is not known.
+    ///
+    /// # Errors
+    /// As [`SledLog::open`], but for chunks of entries.
+    pub(crate) fn open_to_save(folder: &Path, origin: &Origin) -> Result<Self, StoreError> {
+        let mut log = Self::open_folder(folder)?;
+        log.check_origin(origin)?;
+        Ok(log)
+    }
+
+    /// Returns entries from an index on, as many as are whole and follow one another.
+    pub(crate) fn whole_entries(&self, start: u64, count: u64) -> Vec<Arc<[u8]>> {
+        let mut entries = Vec::new();
+        let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+        if wanted > 0 {
+            // What is damaged ends it.
+            let _end = self.visit(start, &mut |_, entry| {
+                entries.push(Arc::clone(entry));
+                entries.len() < wanted
+            });
+        }
+        entries
+    }
+
+    /// Returns the local records that are whole; the others are left out.
+    pub(crate) fn whole_records(&self) -> Vec<Record> {
+        let keys = self.guarded(|| {
+            let keys = self.tree.scan_prefix([PREFIX_RECORD]).keys();
+            let keys: Vec<_> = keys
+                .filter_map(Result::ok)
+                .filter_map(|raw| parse_record_key(&raw))
+                .collect();
+            Ok(keys)
+        });
+        let first_chunks = keys
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(_, chunk)| *chunk == 0);
+        first_chunks
+            .filter_map(|(key, _)| {
+                let value = self.record(&key).ok().flatten()?;
+                Some((key, value))
+            })
+            .collect()
     }
 
     /// Opens a folder of whatever log, for checking it; nothing is created.
@@ -497,12 +543,31 @@ fn open_engine(folder: &Path) -> Result<sled::Db, StoreError> {
                 .use_compression(false)
                 .open()
         });
+        let mut of_the_system = None;
         let why = match opened {
             Ok(Ok(tree)) => return Ok(tree),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => {
+                let why = error.to_string();
+                // A full disk or a wrong owner says nothing about the log.
+                if let sled::Error::Io(source) = error
+                    && matches!(
+                        source.kind(),
+                        ErrorKind::StorageFull
+                            | ErrorKind::QuotaExceeded
+                            | ErrorKind::PermissionDenied
+                            | ErrorKind::ReadOnlyFilesystem
+                    )
+                {
+                    of_the_system = Some(source);
+                }
+                why
+            }
             Err(payload) => panic_text(payload.as_ref()),
         };
         if !why.contains("could not acquire lock") {
+            if let Some(source) = of_the_system {
+                return Err(StoreError::io("open the log engine in", folder)(source));
+            }
             return Err(StoreError::EngineOpen {
                 folder: folder.to_owned(),
                 why,

@@ -5,7 +5,7 @@
 mod filter;
 
 use self::filter::{Filter, Mark};
-use super::durable;
+use super::durable::{self, Temporary};
 use super::error::StoreError;
 use super::layout::DataDir;
 use std::collections::{BTreeMap, VecDeque};
@@ -129,8 +129,27 @@ impl SnapshotFiles {
     /// Keeps a snapshot: its rows as a new table, then its head; durable when it returns.
     ///
     /// # Errors
-    /// The disk failed; the snapshot before is still the one that counts.
+    /// The disk failed; the snapshot before is still the one that counts, and nothing of this one is left on the disk.
     pub fn write(&self, head: &SnapshotHead, rows: &[Row]) -> Result<(), StoreError> {
+        let first = *locked(&self.next);
+        let outcome = self.write_rows(head, rows);
+        if outcome.is_err() {
+            let folder = self.data.snapshot();
+            let mut counts: Vec<u64> = self.tables().iter().map(|table| table.named.number).collect();
+            // The new head may have got its name before it failed.
+            counts.extend(named_on_disk(&folder));
+            let made = first..*locked(&self.next);
+            for number in made.filter(|number| !counts.contains(number)) {
+                for name in [file_name(number), filter_name(number)] {
+                    // What cannot be removed now goes at the next start.
+                    let _gone = durable::remove_file(&folder.join(name));
+                }
+            }
+        }
+        outcome
+    }
+
+    fn write_rows(&self, head: &SnapshotHead, rows: &[Row]) -> Result<(), StoreError> {
         let folder = self.data.snapshot();
         durable::create_dir(&folder)?;
         let mut tables = self.tables();
@@ -398,7 +417,7 @@ fn merge(tables: &[Arc<Table>], prefix: &[u8], mut visit: impl FnMut(&Row)) -> R
 /// Writes a table.
 struct Writer {
     number: u64,
-    temporary: PathBuf,
+    temporary: Temporary,
     out: BufWriter<File>,
     block: Vec<Row>,
     block_bytes: usize,
@@ -410,8 +429,8 @@ struct Writer {
 
 impl Writer {
     fn start(temporary: &Path, number: u64) -> Result<Self, StoreError> {
-        let temporary = durable::temporary_name(temporary);
-        let file = File::create(&temporary).map_err(StoreError::io("create", &temporary))?;
+        let temporary = Temporary(durable::temporary_name(temporary));
+        let file = File::create(&temporary.0).map_err(StoreError::io("create", &temporary.0))?;
         Ok(Self {
             number,
             out: BufWriter::new(file),
@@ -447,7 +466,7 @@ impl Writer {
         let bytes = encode_block(&self.block).map_err(format)?;
         self.out
             .write_all(&bytes)
-            .map_err(StoreError::io("write", &self.temporary))?;
+            .map_err(StoreError::io("write", &self.temporary.0))?;
         self.index.push(BlockRef {
             first,
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
@@ -466,12 +485,12 @@ impl Writer {
             source,
         };
         let index = encode_index(&self.index).map_err(format)?;
-        let io = |what| StoreError::io(what, &self.temporary);
+        let io = |what| StoreError::io(what, &self.temporary.0);
         self.out.write_all(&index).map_err(io("write"))?;
         let file = self.out.into_inner().map_err(std::io::IntoInnerError::into_error);
-        let file = file.map_err(StoreError::io("write", &self.temporary))?;
+        let file = file.map_err(StoreError::io("write", &self.temporary.0))?;
         file.sync_data()
-            .map_err(StoreError::io("sync", &self.temporary))?;
+            .map_err(StoreError::io("sync", &self.temporary.0))?;
         let index_sum = checksum(&index);
         if !self.marks.is_empty() {
             // Not synced: what a power cut leaves of it fails its checksum, and then the table is read instead.
@@ -480,7 +499,7 @@ impl Writer {
             std::fs::write(&path, bytes).map_err(StoreError::io("write", &path))?;
         }
         let path = folder.join(file_name(self.number));
-        std::fs::rename(&self.temporary, &path).map_err(StoreError::io("rename into place", &path))?;
+        std::fs::rename(&self.temporary.0, &path).map_err(StoreError::io("rename into place", &path))?;
         durable::sync_dir(folder)?;
         let named = TableRef {
             number: self.number,
@@ -491,6 +510,16 @@ impl Writer {
         };
         Table::open(folder, &named).map_err(|why| unreadable(folder, &why))
     }
+}
+
+/// Returns the numbers of the tables that the head in the folder names; none when it cannot be read.
+fn named_on_disk(folder: &Path) -> Vec<u64> {
+    let bytes = durable::read_capped(&folder.join("head"), SNAPSHOT_HEAD_BYTES_MAX as u64 + 32);
+    let head = bytes.ok().flatten();
+    let head = head.and_then(|bytes| SnapshotHead::decode(&bytes, checksum).ok());
+    head.map_or_else(Vec::new, |head| {
+        head.tables.iter().map(|table| table.number).collect()
+    })
 }
 
 fn unreadable(folder: &Path, why: &dyn std::fmt::Display) -> StoreError {

@@ -275,12 +275,7 @@ impl LogFiles {
     /// # Errors
     /// Damage, or the disk failed.
     pub fn read(&self, path: &ExportPath) -> Result<Option<Vec<u8>>, StoreError> {
-        let size = self.edge.size();
-        let width_of = |level: u8, index: u64| {
-            let hashes = size >> (8 * u32::from(level));
-            let held = hashes.saturating_sub(index.saturating_mul(u64::from(TILE_WIDTH)));
-            u16::try_from(held).map_or(TILE_WIDTH, |held| held.min(TILE_WIDTH))
-        };
+        let width_of = |level, index| self.width_of(level, index);
         match path {
             ExportPath::Checkpoint => Ok(self.checkpoint.clone()),
             ExportPath::Tile(tile) => {
@@ -288,7 +283,7 @@ impl LogFiles {
                 if tile.width > width {
                     return Ok(None);
                 }
-                let mut hashes = verify::read_tile(&self.folder, TileId { width, ..*tile })??;
+                let mut hashes = self.whole_tile(TileId { width, ..*tile })?;
                 hashes.truncate(usize::from(tile.width));
                 Ok(Some(hashes.iter().flat_map(|hash| hash.0).collect()))
             }
@@ -297,7 +292,7 @@ impl LogFiles {
                 if bundle.width > width {
                     return Ok(None);
                 }
-                let mut entries = verify::read_bundle(&self.folder, BundleId { width, ..*bundle })??;
+                let mut entries = self.whole_bundle(BundleId { width, ..*bundle }, 0, TILE_WIDTH)?;
                 entries.truncate(usize::from(bundle.width));
                 let bytes = encode_bundle(&entries);
                 bytes.map(Some).map_err(|source| StoreError::Format {
@@ -306,6 +301,73 @@ impl LogFiles {
                 })
             }
         }
+    }
+
+    /// Returns how many hashes a tile of the export has.
+    fn width_of(&self, level: u8, index: u64) -> u16 {
+        let hashes = self.edge.size() >> (8 * u32::from(level));
+        let held = hashes.saturating_sub(index.saturating_mul(u64::from(TILE_WIDTH)));
+        u16::try_from(held).map_or(TILE_WIDTH, |held| held.min(TILE_WIDTH))
+    }
+
+    /// Reads a tile; a full one is compared with the hash above it, where there is one.
+    fn whole_tile(&self, id: TileId) -> Result<Vec<Hash>, StoreError> {
+        self.noticed(|| {
+            let hashes = verify::read_tile(&self.folder, id)??;
+            let row = u64::from(TILE_WIDTH);
+            let (level, index) = (id.level.saturating_add(1), id.index / row);
+            let width = self.width_of(level, index);
+            if id.width == TILE_WIDTH && width > 0 {
+                let above = verify::read_tile(&self.folder, TileId { level, index, width })??;
+                let place = usize::try_from(id.index % row).unwrap_or(usize::MAX);
+                if above.get(place) != Some(&growth::root_of(&hashes)) {
+                    return Err(verify::differs(
+                        &self.folder,
+                        &id.path(),
+                        "its hashes do not give the one above it",
+                    )
+                    .into());
+                }
+            }
+            Ok(hashes)
+        })
+    }
+
+    /// Reads entries of a bundle, from a place in it on, and compares them with their hashes.
+    fn whole_bundle(&self, id: BundleId, skip: u16, count: u16) -> Result<Vec<Arc<[u8]>>, StoreError> {
+        self.noticed(|| {
+            let (skip, count) = (usize::from(skip), usize::from(count));
+            let mut entries = verify::read_bundle(&self.folder, id)??;
+            entries.drain(..skip.min(entries.len()));
+            entries.truncate(count);
+            let (index, width) = (id.index, id.width);
+            let hashes = verify::read_tile(
+                &self.folder,
+                TileId {
+                    level: 0,
+                    index,
+                    width,
+                },
+            )??;
+            let same = entries
+                .iter()
+                .zip(hashes.iter().skip(skip))
+                .all(|(entry, hash)| leaf_hash(entry) == *hash);
+            if same {
+                Ok(entries)
+            } else {
+                Err(verify::differs(&self.folder, &id.path(), "its entries differ from their tile").into())
+            }
+        })
+    }
+
+    /// Has the next start check everything when damage is found.
+    fn noticed<T>(&self, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        read().inspect_err(|error| {
+            if matches!(error, StoreError::Damaged(_)) {
+                self.data.ask_for_check();
+            }
+        })
     }
 
     /// Returns the complete subtrees of the tree under the checkpoint in the folder.
@@ -363,8 +425,40 @@ impl LogFiles {
     /// # Errors
     /// The disk failed.
     pub fn set_aside(data: &DataDir, origin: &Origin) -> Result<Option<PathBuf>, StoreError> {
-        durable::remove_file(&data.ahead(origin))?;
-        data.move_aside(&data.log_files(origin), &format!("logs-{}", folder_name(origin)))
+        let name = folder_name(origin);
+        data.move_aside(&data.ahead(origin), &format!("ahead-{name}"))?;
+        data.move_aside(&data.log_files(origin), &format!("logs-{name}"))
+    }
+
+    /// Opens the files of a log of others. Damaged ones are set aside: what only the tiles of them lack is written again from the entries
+    /// beside them, and otherwise the log begins anew, to be fetched from peers. Returns the damage too, and where the files went.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub(crate) fn open_or_renew(
+        data: &DataDir,
+        origin: &Origin,
+    ) -> Result<(Self, Option<Renewed>), StoreError> {
+        let damage = match Self::open(data, origin, &mut |_, _| {}) {
+            Err(StoreError::Damaged(damage)) => damage,
+            outcome => return Ok((outcome?, None)),
+        };
+        let name = folder_name(origin);
+        let place = data.move_aside(&data.log_files(origin), &format!("logs-{name}"))?;
+        let from = place.as_deref().unwrap_or(&damage.file).to_owned();
+        let is_whole = rewrite(&from, origin, &data.log_files(origin)).is_ok();
+        if !is_whole {
+            durable::remove_folder(&data.log_files(origin))?;
+            durable::remove_folder(&unfinished(&data.log_files(origin)))?;
+            data.move_aside(&data.ahead(origin), &format!("ahead-{name}"))?;
+        }
+        let files = Self::open(data, origin, &mut |_, _| {})?;
+        let renewed = Renewed {
+            damage,
+            place,
+            is_whole,
+        };
+        Ok((files, Some(renewed)))
     }
 
     /// Refuses entries that do not follow; returns the frontier with them.
@@ -563,12 +657,10 @@ impl LogFiles {
         }
         let row = u64::from(TILE_WIDTH);
         let index = start / row;
-        let width = u16::try_from(exported - index * row).map_or(TILE_WIDTH, |width| width.min(TILE_WIDTH));
-        let mut entries = verify::read_bundle(&self.folder, BundleId { index, width })??;
-        let skip = usize::try_from(start % row).unwrap_or(usize::MAX);
-        entries.drain(..skip.min(entries.len()));
-        entries.truncate(usize::try_from(end - start).unwrap_or(usize::MAX));
-        Ok(entries)
+        let width = self.width_of(0, index);
+        let skip = u16::try_from(start % row).unwrap_or(0);
+        let count = u16::try_from(end - start).map_or(TILE_WIDTH, |count| count.min(TILE_WIDTH));
+        self.whole_bundle(BundleId { index, width }, skip, count)
     }
 }
 
@@ -585,6 +677,33 @@ impl TileReader for &LogFiles {
             .ok_or_else(|| bad(format!("beyond an export of {} entries", self.edge.size())))?;
         parse_tile(&bytes, tile.width).map_err(|error| bad(error.to_string()))
     }
+}
+
+/// What became of damaged files.
+#[derive(Debug)]
+pub(crate) struct Renewed {
+    /// What was damaged first.
+    pub(crate) damage: Damage,
+    /// Where the files went.
+    pub(crate) place: Option<PathBuf>,
+    /// Whether everything was written again from the entries in them.
+    pub(crate) is_whole: bool,
+}
+
+/// Writes an export again from the checkpoint and the bundles of a damaged one, if they give its root.
+fn rewrite(from: &Path, origin: &Origin, to: &Path) -> Result<(), StoreError> {
+    let path = from.join("checkpoint");
+    let limit = tally_schemas::limits::CHECKPOINT_BYTES_MAX as u64;
+    let checkpoint = durable::read_capped(&path, limit)?.unwrap_or_default();
+    let size = checkpoint_of(&checkpoint, origin, from)?.head.size;
+    write_export(origin, &checkpoint, to, &mut |start, _| {
+        let row = u64::from(TILE_WIDTH);
+        let index = start / row;
+        let width = u16::try_from(size - index * row).map_or(TILE_WIDTH, |width| width.min(TILE_WIDTH));
+        let mut entries = verify::read_bundle(from, BundleId { index, width })??;
+        entries.drain(..usize::try_from(start % row).unwrap_or(0).min(entries.len()));
+        Ok(entries)
+    })
 }
 
 /// The bytes of entries that an export reads at once.
@@ -609,9 +728,7 @@ pub fn write_export(
         let source = std::io::Error::from(std::io::ErrorKind::DirectoryNotEmpty);
         return Err(StoreError::io("export into", to)(source));
     }
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(".unfinished");
-    let temporary = to.with_file_name(name);
+    let temporary = unfinished(to);
     durable::create_dir(&temporary)?;
     let mut edge = Edge::default();
     let mut waiting: Vec<Arc<[u8]>> = Vec::new();
@@ -637,6 +754,13 @@ pub fn write_export(
     same_root(&head, edge.head().root)?;
     durable::write_file(&temporary, to.join("checkpoint"), &[checkpoint])?;
     fs::remove_dir(&temporary).map_err(StoreError::io("remove", &temporary))
+}
+
+/// Returns the folder of what is being written of an export.
+fn unfinished(to: &Path) -> PathBuf {
+    let mut name = to.file_name().unwrap_or_default().to_owned();
+    name.push(".unfinished");
+    to.with_file_name(name)
 }
 
 fn checkpoint_of(bytes: &[u8], origin: &Origin, path: &Path) -> Result<Checkpoint, StoreError> {

@@ -231,7 +231,10 @@ fn a_log_that_lost_its_files_too_is_refilled_from_the_copy_of_another_node() {
     Damage::Deleted.inflict(&patient.folder().join("own/housing-1/db"));
     std::fs::remove_dir_all(patient.folder().join("logs/housing-1")).unwrap();
     let (done, said) = patient.operate(&["refill"]);
-    assert!(!done && said.contains("tally log export housing"), "{said}");
+    assert!(
+        !done && said.contains("tally log export --origin housing --to DIR"),
+        "{said}"
+    );
     let copy = patient.federation.data(2).join("logs/housing-1");
     let other = patient.federation.data(2).join("logs/civil-1");
     let from = |folder: &Path| {

@@ -110,6 +110,39 @@ fn a_lost_lock_ends_an_epoch_and_the_administrator_opens_the_next() {
     federation.file();
     federation.await_equal();
     assert!(seen(&federation).contains(&urged.to_string()));
+    // The log of the new epoch is refilled like any other.
+    federation.terminate();
+    std::fs::remove_file(federation.data(1).join("own/housing-2/db")).unwrap();
+    let refill = |federation: &Federation, more: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_tally-node"))
+            .arg("refill")
+            .arg(federation.folder().join("nodes/n1.toml"))
+            .args(more)
+            .output()
+            .unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    let said = refill(&federation, &[]);
+    assert!(
+        said.contains("housing/2: written again up to the signing lock"),
+        "{said}"
+    );
+    federation.start();
+    federation.file();
+    federation.await_equal();
+    // What nobody holds any more is given up: the node starts, and signs no more in that epoch.
+    federation.terminate();
+    std::fs::remove_file(federation.data(1).join("own/housing-2/db")).unwrap();
+    let said = refill(&federation, &["--department", "housing", "--give-up"]);
+    assert!(said.contains("tally epoch open"), "{said}");
+    start_sealed(&mut federation);
+    federation.await_equal();
+    let note = federation.opening(1, 2, 3, &["housing"]);
+    federation.open(&note);
+    federation.await_equal();
+    federation.file();
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_forked_log_is_stopped_everywhere_and_each_node_keeps_the_evidence() {
     let (mut federation, standing) = forked();
     federation.await_that("the forked node serves no writes", |federation| {
         federation.get(1, "/readyz").is_some_and(|(status, body)| {
-            status == 503 && String::from_utf8_lossy(&body).contains("tally epoch open")
+            status == 503 && String::from_utf8_lossy(&body).contains("tally epoch draft --department housing")
         })
     });
     let origin = Origin::parse(&format!("{}/housing/1", federation.id)).unwrap();

@@ -63,7 +63,7 @@ pub const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         "epoch-contested",
-        "have as many members as the quorum asks sign an opening: others hold more of the old log",
+        "others hold more of the old log, or it forked: as many administrators as the quorum asks sign an opening: `tally epoch draft --department D --reason .. --save FILE`, each `tally epoch sign FILE`, then `tally submit FILE`",
     ),
     (
         "epoch-key",
@@ -111,7 +111,7 @@ pub const REMEDIES: &[(&str, &str)] = &[
     ("log", "check the department and the epoch with the list of logs"),
     (
         "log-sealed",
-        "the department's administrator opens the next epoch with `tally epoch open`; then submit the same note again",
+        "the department's administrator opens the next epoch with `tally epoch open`, or a quorum where the log forked; then submit the same note again",
     ),
     ("loopback", "run it on the machine of the node"),
     ("method", "see schemas/spec/api.md for the methods of each path"),

@@ -81,7 +81,8 @@ pub enum ServerError {
     },
     /// Something else stands there than asked for.
     #[error(
-        "{what} differs from what every node expects: {differences}; its operator has to delete it, the nodes create it anew"
+        "{what} differs from what every node expects: {differences}; the operator of the server has to delete it (stop the server, remove the \
+         folder of the stream under its store_dir, start it); the nodes create it anew"
     )]
     Foreign {
         /// The stream or the consumer.
@@ -104,7 +105,10 @@ async fn api(client: &Client, subject: String, body: &Value) -> Result<Value, Se
     } else {
         body.to_string().into_bytes()
     };
-    let request = Request::new().payload(payload.into()).timeout(Some(API_WAIT));
+    let request = Request::new()
+        .payload(payload.into())
+        .inbox(client.new_inbox())
+        .timeout(Some(API_WAIT));
     let answer = match client.send_request(subject.clone(), request).await {
         Ok(answer) => answer,
         Err(error) => {

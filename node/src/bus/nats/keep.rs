@@ -11,6 +11,7 @@ use async_nats::Client;
 use async_nats::connection::State;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tally_schemas::frame::Frame;
 use tally_schemas::id::Origin;
@@ -92,17 +93,21 @@ async fn look(
     ensure_stream(client, &link.names).await?;
     link.troubles.clear(Topic::Stream);
     link.stream_is_right.send_replace(Some(true));
+    let wanted = link.comparisons.wanted.load(Ordering::SeqCst);
     let mut shorter = Vec::new();
     for origin in link.own() {
-        // The size is read first: what is sent meanwhile must not look like a loss.
-        let Some(size) = own_size(link, &origin).await else {
-            continue;
-        };
-        if end_in_stream(link, client, &origin).await? < size {
+        // The size is read first: what is sent meanwhile must not look like a loss. A log of which nothing is signed has none, and whatever
+        // the stream has of it is more.
+        let size = own_size(link, &origin).await;
+        let end = end_in_stream(link, client, &origin).await?;
+        if let Some(size) = size.filter(|size| end < *size) {
             shorter.push((origin, size));
         }
     }
+    link.comparisons.done.fetch_max(wanted, Ordering::SeqCst);
     if shorter.is_empty() {
+        // What was not acknowledged stands there all the same.
+        link.troubles.clear(Topic::Unacknowledged);
         return Ok(());
     }
     tokio::time::sleep(ON_THEIR_WAY).await;
@@ -154,7 +159,7 @@ async fn end_in_stream(link: &Link, client: &Client, origin: &Origin) -> Result<
         return Ok(0);
     }
     let size = own_size(link, origin).await;
-    if size.is_some_and(|size| size < frame.end()) {
+    if size.is_none_or(|size| size < frame.end()) {
         // Without room it is handed in at the next look.
         let _taken = (link.inbox)(Inbound::Frame {
             bytes: Arc::from(bytes),

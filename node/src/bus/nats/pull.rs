@@ -1,7 +1,7 @@
 //! Reads the stream through the node's durable consumer; a frame is acknowledged when it is durable here, or of no use.
 
 use super::Link;
-use super::jetstream::{UNDONE_MAX, ensure_consumer};
+use super::jetstream::{ServerError, UNDONE_MAX, ensure_consumer};
 use super::troubles::Topic;
 use crate::bus::{Inbound, OnDone};
 use async_nats::connection::State;
@@ -76,6 +76,11 @@ pub(super) async fn run(link: &Link, client: &Client) -> Result<(), String> {
                 tokio::time::sleep(ROOM_AFTER).await;
                 continue;
             }
+            // Whose user may not create its consumer reads it all the same, once it is there.
+            let ensured = ensured.or_else(|error| match error {
+                ServerError::NoAnswer { .. } => Ok(()),
+                error => Err(error),
+            });
             if let Err(error) = ensured {
                 link.trouble(Topic::Consumer, &error.to_string());
                 link.look.notify_one();

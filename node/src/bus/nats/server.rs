@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use tally_schemas::genesis::Genesis;
 use tally_schemas::id::{DepartmentId, FederationId, NodeId};
 
 /// The largest message of the server in bytes: above the longest answer.
@@ -26,6 +25,8 @@ pub struct ServerPlan<'a> {
     pub sync_always: bool,
     /// The public NKey of each node's user.
     pub users: BTreeMap<NodeId, String>,
+    /// The node of each department: those of the genesis, and those that governance admitted later.
+    pub departments: BTreeMap<DepartmentId, NodeId>,
 }
 
 /// Says whether a text is the public NKey of a user.
@@ -34,7 +35,7 @@ pub fn is_user_key(text: &str) -> bool {
 }
 
 /// Writes the configuration.
-pub fn server_config(genesis: &Genesis, federation: &FederationId, plan: &ServerPlan<'_>) -> String {
+pub fn server_config(federation: &FederationId, plan: &ServerPlan<'_>) -> String {
     let mut text = format!(
         "# NATS server of the federation {federation}: one user per node, with the rights it needs and no more.\n\
          listen: {listen:?}\n\
@@ -50,11 +51,10 @@ pub fn server_config(genesis: &Genesis, federation: &FederationId, plan: &Server
         },
     );
     for (node, key) in &plan.users {
-        let hosted: Vec<&DepartmentId> = genesis
-            .departments
-            .iter()
-            .filter(|department| department.node == *node)
-            .map(|department| &department.id)
+        let departments = plan.departments.iter();
+        let hosted: Vec<&DepartmentId> = departments
+            .filter(|(_, of)| *of == node)
+            .map(|(department, _)| department)
             .collect();
         text.push_str(&user(&Names::new(federation, node), key, &hosted));
     }

@@ -1,6 +1,6 @@
 //! What keeps the bus from its work: one text for each topic, told once, shown until it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,11 +43,29 @@ struct Trouble {
 
 /// The troubles that a bus has now.
 #[derive(Default)]
-pub(super) struct Troubles(Mutex<BTreeMap<Topic, Trouble>>);
+pub(super) struct Troubles {
+    topics: Mutex<BTreeMap<Topic, Trouble>>,
+    /// Subscriptions that the server refused on this connection.
+    refused: Mutex<BTreeSet<String>>,
+}
 
 impl Troubles {
     fn open(&self) -> MutexGuard<'_, BTreeMap<Topic, Trouble>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server refuses a subscription, which it says once on each connection; says whether it is news.
+    pub(super) fn refused_subscription(&self, text: &str) -> bool {
+        self.refused().insert(text.to_owned())
+    }
+
+    /// A connection was made: what is refused on it the server says again.
+    pub(super) fn connected(&self) {
+        self.refused().clear();
     }
 
     /// Takes a trouble, and says whether it is news.
@@ -79,10 +97,9 @@ impl Troubles {
     pub(super) fn list(&self) -> Vec<String> {
         let mut troubles = self.open();
         troubles.retain(|topic, trouble| !topic.only_happens() || trouble.happened.elapsed() <= SHOWN_FOR);
-        troubles
-            .values()
-            .map(|trouble| format!("bus: {}", trouble.text))
-            .collect()
+        let topics = troubles.values().map(|trouble| trouble.text.clone());
+        let refused = self.refused().clone();
+        topics.chain(refused).map(|text| format!("bus: {text}")).collect()
     }
 }
 
@@ -100,5 +117,16 @@ mod tests {
         troubles.clear(Topic::Connection);
         assert_eq!(troubles.list(), ["bus: no right"]);
         assert!(troubles.set(Topic::Connection, "lost"), "it is news again");
+    }
+
+    #[test]
+    fn a_refused_subscription_is_shown_until_the_next_connection() {
+        let troubles = Troubles::default();
+        assert!(troubles.refused_subscription("no questions"));
+        assert!(troubles.refused_subscription("no heads"));
+        assert!(!troubles.refused_subscription("no heads"));
+        assert_eq!(troubles.list(), ["bus: no heads", "bus: no questions"]);
+        troubles.connected();
+        assert!(troubles.list().is_empty());
     }
 }

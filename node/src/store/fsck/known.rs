@@ -35,7 +35,7 @@ impl From<BTreeMap<Origin, LogKey>> for KnownKeys {
 }
 
 /// What was read that names keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     from: KnownKeys,
     /// Governance in the registrar's logs, by epoch and index.
@@ -76,6 +76,11 @@ impl Known {
             let place = (entry.header.origin.epoch, index);
             self.governance.insert(place, entry.payload);
         }
+    }
+
+    /// Returns the key of a log as far as what was read until now names it.
+    pub(super) fn key_of(&self, origin: &Origin) -> Option<LogKey> {
+        self.clone().into_keys().remove(origin)
     }
 
     /// Returns every key that can be known.

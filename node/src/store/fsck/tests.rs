@@ -66,6 +66,7 @@ fn a_sound_folder_gives_counts_and_no_finding() {
     assert_eq!(
         report.counts,
         FsckCounts {
+            forks: 0,
             own_logs: 1,
             own_entries: 300,
             records: 1,

@@ -106,18 +106,26 @@ fn creation_is_explicit_happens_once_and_can_be_taken_up_after_a_crash() {
     assert!(!f.data.own_log(&f.origin).exists(), "opening creates nothing");
     drop(OwnStore::create(&f.data, &f.origin).unwrap());
     assert_matches!(OwnStore::create(&f.data, &f.origin), Err(StoreError::Io { .. }));
-    // As if killed between the log and its lock.
-    fs::remove_file(f.data.signing_lock(&f.origin)).unwrap();
-    assert_matches!(open(&f), Err(StoreError::LockMissing { log_size: 0, .. }));
-    let mut own = OwnStore::create(&f.data, &f.origin).unwrap();
+    // As if killed between the lock and the log: the lock says that nothing was signed.
+    fs::remove_dir_all(f.data.own_log(&f.origin)).unwrap();
+    let mut own = open(&f).unwrap();
     own.log.append_batch(0, &entries(0, 3), &[]).unwrap();
     drop(own);
-    // A log with entries never gets a new lock.
+    // A log never gets a new lock.
     fs::remove_file(f.data.signing_lock(&f.origin)).unwrap();
-    assert_matches!(
-        OwnStore::create(&f.data, &f.origin),
-        Err(StoreError::LockMissing { log_size: 3, .. })
-    );
+    assert_matches!(open(&f), Err(StoreError::LockMissing { log_size: 3, .. }));
+    assert_matches!(OwnStore::create(&f.data, &f.origin), Err(StoreError::Io { .. }));
+}
+
+#[test]
+fn without_its_lock_a_damaged_log_keeps_no_node_from_starting() {
+    let f = Fixture::new();
+    drop(own_store(&f, 30));
+    fs::write(f.data.own_log(&f.origin).join("db"), b"no database").unwrap();
+    let error = open(&f).unwrap_err();
+    assert!(!error.ends_epoch(), "with its lock it is refilled: {error}");
+    fs::remove_file(f.data.signing_lock(&f.origin)).unwrap();
+    assert!(open(&f).unwrap_err().ends_epoch());
 }
 
 #[test]
@@ -134,7 +142,7 @@ fn a_missing_or_damaged_lock_stops_the_log() {
     let error = open(&f).unwrap_err();
     assert_matches!(error, StoreError::LockMissing { log_size: 30, .. });
     assert!(
-        error.to_string().contains("new epoch"),
+        error.to_string().contains("remedy: start the node"),
         "the remedy is named: {error}"
     );
 }
@@ -318,10 +326,71 @@ fn a_refill_that_does_not_fit_the_lock_changes_nothing() {
         refill_own_log(&f.data, &f.origin, &mut other),
         Err(StoreError::HeadContradiction { size: 20, .. })
     );
+    assert_eq!(open(&f).unwrap().tail, head(20));
+    let mut lock = super::super::SigningLock::open(&f.data, &f.origin, 20).unwrap();
+    lock.advance(head(25)).unwrap();
     let mut short = |start: u64, _: u64| Ok(entries(start, 15.min(start + 5)));
     assert_matches!(
         refill_own_log(&f.data, &f.origin, &mut short),
-        Err(StoreError::OutOfRange { size: 15, .. })
+        Err(StoreError::OutOfRange { size: 20, .. })
     );
+    assert_matches!(open(&f), Err(StoreError::LogBehind { held: 20, .. }));
+}
+
+#[test]
+fn what_no_source_has_is_taken_from_the_old_log() {
+    let f = Fixture::new();
+    drop(own_store(&f, 20));
+    let mut short = |start: u64, _: u64| Ok(entries(start, 15.max(start).min(start + 5)));
+    let refilled = refill_own_log(&f.data, &f.origin, &mut short).unwrap();
+    assert_eq!((refilled.entries, refilled.records), (20, 1));
     assert_eq!(open(&f).unwrap().tail, head(20));
+}
+
+/// A node whose snapshot rests on the files reads only what lies behind them of the own log.
+#[test]
+fn a_log_put_back_to_an_old_copy_is_noticed_beside_whole_files() {
+    let f = Fixture::new();
+    drop(own_store(&f, 30));
+    let folder = f.data.own_log(&f.origin);
+    let old = f.dir.path().join("old");
+    fs::rename(&folder, &old).unwrap();
+    drop(fs::remove_file(f.data.signing_lock(&f.origin)));
+    fs::remove_dir_all(f.data.log_files(&f.origin)).unwrap();
+    drop(own_store(&f, 50));
+    assert!(OwnStore::open_edge(&f.data, &f.origin, &f.log_key()).is_ok());
+    fs::remove_dir_all(&folder).unwrap();
+    fs::rename(&old, &folder).unwrap();
+    assert_matches!(
+        OwnStore::open_edge(&f.data, &f.origin, &f.log_key()),
+        Err(StoreError::Damaged(_))
+    );
+    assert_matches!(
+        OwnStore::open_signed(&f.data, &f.origin, &f.log_key()),
+        Err(StoreError::LogBehind {
+            signed: 50,
+            held: 30,
+            ..
+        })
+    );
+}
+
+#[test]
+fn one_flipped_bit_of_a_checkpoint_ends_no_epoch_and_is_mended() {
+    let f = Fixture::new();
+    drop(own_store(&f, 58));
+    let path = f.data.log_files(&f.origin).join("checkpoint");
+    let whole = fs::read(&path).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut altered = whole.clone();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &altered).unwrap();
+        let own = OwnStore::open_signed(&f.data, &f.origin, &f.log_key());
+        let mut own = own.unwrap_or_else(|error| panic!("bit {bit}: {error}"));
+        assert_eq!((own.log.len(), own.lock.head()), (58, head(58)), "bit {bit}");
+        own.publish(&f.checkpoint(58)).unwrap();
+        own.settle().unwrap();
+        drop(own);
+        assert_eq!(fs::read(&path).unwrap(), whole, "bit {bit}");
+    }
 }

@@ -51,6 +51,32 @@ fn sled_passes_the_conformance_suite() {
 }
 
 #[test]
+fn what_is_whole_of_a_damaged_log_can_be_saved() {
+    let (_dir, folder) = log_of(8, 20_000);
+    let keep = LocalRecord::Put {
+        key: b"closed-event/1".to_vec(),
+        value: vec![1],
+    };
+    let mut log = open(&folder).unwrap();
+    log.append_batch(8, &[], &[keep]).unwrap();
+    drop(log);
+    tamper(&folder, |tree| {
+        tree.insert(entry_key(5, 1), b"x").unwrap();
+        tree.insert(record_key(b"draft", 1), b"x").unwrap();
+    });
+    damage_on_open(&folder);
+    let log = SledLog::open_to_save(&folder, &origin()).unwrap();
+    let whole = |start: u64, count: u64| -> Vec<Arc<[u8]>> { log.whole_entries(start, count) };
+    assert_eq!(
+        whole(0, 100),
+        (0..5).map(|index| entry(index, 20_000)).collect::<Vec<_>>()
+    );
+    assert_eq!(whole(6, 1), [entry(6, 20_000)]);
+    assert!(whole(5, 1).is_empty());
+    assert_eq!(log.whole_records(), [(b"closed-event/1".to_vec(), vec![1])]);
+}
+
+#[test]
 fn a_missing_chunk_is_named_by_its_entry() {
     let (_dir, folder) = log_of(5, 20_000);
     tamper(&folder, |tree| {

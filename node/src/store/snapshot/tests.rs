@@ -211,3 +211,19 @@ fn a_row_is_found_by_its_id_with_its_filter_and_without() {
     }
     check(&SnapshotFiles::open(&data).unwrap().0);
 }
+
+#[test]
+fn a_snapshot_that_could_not_be_written_leaves_nothing_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DataDir::open(dir.path()).unwrap();
+    let (files, ..) = SnapshotFiles::open(&data).unwrap();
+    let rows: Vec<Row> = (0..500).map(|number| row(number, Some(7))).collect();
+    // No file can take the place of the folder.
+    fs::create_dir_all(data.snapshot().join("head")).unwrap();
+    assert!(files.write(&head(1), &rows).is_err());
+    assert_eq!(durable::names_in(&data.snapshot()).unwrap(), ["head"]);
+    assert!(durable::names_in(&data.temporary()).unwrap().is_empty());
+    fs::remove_dir(data.snapshot().join("head")).unwrap();
+    files.write(&head(1), &rows).unwrap();
+    assert!(SnapshotFiles::open(&data).unwrap().1.is_some());
+}

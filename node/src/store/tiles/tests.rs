@@ -495,3 +495,67 @@ fn files_set_aside_are_kept_and_the_log_starts_again() {
     assert_eq!(open(&f).unwrap().head().size, 0);
     assert_eq!(LogFiles::set_aside(&f.data, &f.origin).unwrap(), None);
 }
+
+#[test]
+fn what_was_altered_below_the_edge_is_not_given_out_and_is_mended_by_the_start_after() {
+    let f = Fixture::new();
+    let folder = f.data.log_files(&f.origin);
+    for name in ["tile/entries/000", "tile/0/000", "tile/0/001"] {
+        drop(log_of(&f, &[600]));
+        let path = folder.join(name);
+        let mut altered = fs::read(&path).unwrap();
+        altered[100] ^= 1;
+        fs::write(&path, altered).unwrap();
+        let log = LogFiles::open_edge(&f.data, &f.origin, &mut |_, _| {}).unwrap();
+        assert!(!f.data.is_check_asked());
+        let given = log.read(&ExportPath::parse(name).unwrap());
+        assert_matches!(given, Err(StoreError::Damaged(_)), "{name}");
+        assert!(f.data.is_check_asked());
+        assert_matches!(
+            log.range(0, 600, usize::MAX),
+            Err(StoreError::Damaged(_)),
+            "{name}"
+        );
+        assert!(log.range(512, 88, usize::MAX).is_ok(), "the rest is given out");
+        drop(log);
+        f.data.check_done().unwrap();
+        let (log, renewed) = LogFiles::open_or_renew(&f.data, &f.origin).unwrap();
+        let renewed = renewed.unwrap();
+        assert_eq!(renewed.damage.file, path);
+        // The entries give every tile; what is altered of them only others can give.
+        let is_tile = name.starts_with("tile/0");
+        assert_eq!(
+            (renewed.is_whole, log.head().size),
+            (is_tile, if is_tile { 600 } else { 0 })
+        );
+        if is_tile {
+            assert_eq!(contents(&folder), expected_export(&f, 600));
+        }
+        drop(log);
+        LogFiles::set_aside(&f.data, &f.origin).unwrap();
+    }
+}
+
+#[test]
+fn what_waits_beside_damaged_files_is_kept_with_them() {
+    let f = Fixture::new();
+    let mut log = log_of(&f, &[300]);
+    log.append(300, &entries(300, 310), None).unwrap();
+    drop(log);
+    let tile = f.data.log_files(&f.origin).join("tile/0/000");
+    let whole = fs::read(&tile).unwrap();
+    fs::write(&tile, &whole[32..]).unwrap();
+    let (log, renewed) = LogFiles::open_or_renew(&f.data, &f.origin).unwrap();
+    assert!(renewed.unwrap().is_whole);
+    assert_eq!(log.head().size, 310, "the only copy may be here");
+    drop(log);
+    fs::remove_file(f.data.log_files(&f.origin).join("tile/entries/000")).unwrap();
+    let (log, renewed) = LogFiles::open_or_renew(&f.data, &f.origin).unwrap();
+    assert!(!renewed.unwrap().is_whole);
+    assert_eq!(log.head().size, 0);
+    let names = durable::names_in(&f.data.set_aside()).unwrap();
+    assert!(
+        names.iter().any(|name| name.starts_with("ahead-housing-1")),
+        "{names:?}"
+    );
+}

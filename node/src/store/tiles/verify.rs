@@ -46,6 +46,11 @@ pub(crate) fn parse_checkpoint(bytes: &[u8]) -> Result<Checkpoint, FormatError> 
     Checkpoint::parse(&Note::parse(bytes, CHECKPOINT_BYTES_MAX)?.text)
 }
 
+/// Describes a file that does not fit the one beside it.
+pub(crate) fn differs(folder: &Path, name: &str, what: &str) -> Damage {
+    Damage::new(&folder.join(name), DamageKind::Altered, what, REMEDY)
+}
+
 /// Reads one bundle.
 pub(crate) fn read_bundle(folder: &Path, id: BundleId) -> FileRead<Vec<Arc<[u8]>>> {
     read(folder, &id.path(), BUNDLE_BYTES_MAX, |bytes| {
@@ -93,11 +98,10 @@ pub(crate) fn read_edge(folder: &Path, origin: &Origin) -> Result<(Edge, Option<
     let checkpoint =
         parse_checkpoint(&bytes).map_err(|error| damaged(DamageKind::Altered, error.to_string()))?;
     if checkpoint.origin != *origin {
-        return Err(StoreError::WrongOrigin {
-            path,
-            got: checkpoint.origin.to_string(),
-            expected: origin.to_string(),
-        });
+        return Err(damaged(
+            DamageKind::Altered,
+            format!("it is of {}, expected {origin}", checkpoint.origin),
+        ));
     }
     let size = checkpoint.head.size;
     let row = u64::from(TILE_WIDTH);
@@ -175,11 +179,11 @@ pub(crate) fn check(
         }
     };
     if let Some(origin) = origin.filter(|origin| **origin != checkpoint.origin) {
-        return Err(StoreError::WrongOrigin {
-            path,
-            got: checkpoint.origin.to_string(),
-            expected: origin.to_string(),
-        });
+        let what = format!("it is of {}, expected {origin}", checkpoint.origin);
+        found
+            .damages
+            .push(Damage::new(&path, DamageKind::Altered, what, REMEDY));
+        return Ok(found);
     }
     found.checkpoint = Some(bytes);
     let mut differing_bundles = Vec::new();
