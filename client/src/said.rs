@@ -264,6 +264,7 @@ mod tests {
             "ledger/src/authority/roster.rs",
             "ledger/src/rules/calendar.rs",
             "node/src/drafts.rs",
+            "node/src/store/error.rs",
             "client/src/verify/mod.rs",
             "client/src/federation.rs",
             "client/src/play/scenario.rs",
@@ -300,5 +301,18 @@ mod tests {
         }
         assert!(found > 80, "{found}");
         assert!(missing.is_empty(), "no Chinese for:\n{}", missing.join("\n"));
+    }
+
+    #[test]
+    fn every_alarm_of_a_node_is_in_the_catalogue() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node/src/runtime/owner.rs");
+        let text = std::fs::read_to_string(file).unwrap();
+        let (_, body) = text.split_once("fn alarm_text(").unwrap();
+        let (body, _) = body.split_once("\n}\n").unwrap();
+        let sentences: Vec<String> = body.split('"').skip(1).step_by(2).map(bare).collect();
+        assert!(sentences.len() > 8, "{sentences:?}");
+        for sentence in sentences {
+            assert!(zh(&example(&sentence)).is_some(), "no Chinese for: {sentence}");
+        }
     }
 }

@@ -85,7 +85,7 @@ fn draft(arguments: &EpochDraft, session: &Session, output: &mut Output) -> Outc
     let head = match (arguments.size, &arguments.root) {
         (Some(size), Some(root)) => TreeHead {
             size,
-            root: Hash::parse_hex(root)?,
+            root: Hash::parse_hex(root).or_else(|_| Hash::parse_base64(root))?,
         },
         _ => {
             if !arguments.rest_is_lost {

@@ -9,6 +9,8 @@ use crate::texts::{Texts, fill};
 use crate::verify::VerifyError;
 use std::error::Error;
 use std::fmt::Display;
+use tally_ledger::fork::ForkError;
+use tally_ledger::world::OpeningError;
 use tally_schemas::FormatError;
 use tally_schemas::api::{PossibleAct, RefusalBody};
 
@@ -311,9 +313,25 @@ impl From<VerifyError> for Failure {
                 federation,
             } => Self::invalid("error.no-department")
                 .with("department", department)
-                .with("federation", federation),
+                .with("federation", federation)
+                .hint("hint.registrar-export"),
+            VerifyError::Fork { source, .. } if is_unknown(source) => Self::invalid("error.not-judged")
+                .chain(source.as_ref())
+                .hint("hint.registrar-export"),
+            VerifyError::Opening(OpeningError::Registry(_)) => Self::invalid("error.not-judged")
+                .chain(&error)
+                .hint("hint.registrar-export"),
             _ => Self::corrupt("error.not-verified").chain(&error),
         }
+    }
+}
+
+/// Says whether evidence of a fork could not be judged, since the registry learnt so far does not know the log.
+fn is_unknown(error: &ForkError) -> bool {
+    match error {
+        ForkError::Unknown { .. } => true,
+        ForkError::Opening { source, .. } => matches!(source, OpeningError::Registry(_)),
+        _ => false,
     }
 }
 
