@@ -12,14 +12,22 @@ mod author;
 
 use author::{DEPARTMENTS, HOSTED, department, genesis, key, make};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tally_ledger::cases::source::AsOf;
 use tally_ledger::projection::digest::{self, Buckets};
 use tally_ledger::projection::{due, inbox};
 use tally_node::bus::embedded::EmbeddedNet;
+use tally_node::bus::{Bus as _, Publication};
 use tally_node::clock::Clock;
 use tally_node::config::Settings;
 use tally_node::runtime::Node;
+use tally_schemas::checkpoint::Checkpoint;
+use tally_schemas::frame::Frame;
+use tally_schemas::id::NodeId;
+use tally_schemas::limits::CHECKPOINT_BYTES_MAX;
+use tally_schemas::note::Note;
 use tally_schemas::time::Timestamp;
 
 const EVENTS: u64 = 6_000;
@@ -129,4 +137,56 @@ fn a_start_from_a_snapshot_and_one_from_the_logs_derive_the_same() {
         assert!(found == expected, "{what}, then from a new snapshot");
         assert!(head.exists());
     }
+}
+
+/// A genuine checkpoint of the own log, which anybody has, came in while the log was still read back: it looked shorter than it was, and
+/// was never to be signed again.
+#[test]
+fn what_others_show_of_the_own_log_while_it_is_read_back_seals_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path();
+    make(dir, EVENTS);
+    let checkpoint = std::fs::read(dir.join(format!("data/logs/{HOSTED}-1/checkpoint"))).unwrap();
+    let note = Note::parse(&checkpoint, CHECKPOINT_BYTES_MAX).unwrap();
+    let stated = Checkpoint::parse(&note.text).unwrap();
+    let frame = Frame {
+        origin: stated.origin.clone(),
+        start: stated.head.size,
+        entries: Vec::new(),
+        consistency: Vec::new(),
+        checkpoint,
+    };
+    let publication = Publication {
+        origin: stated.origin,
+        has_entries: false,
+        bytes: frame.encode().unwrap().into(),
+    };
+    let settings = Settings::read(&dir.join("node.toml")).unwrap();
+    let now = Timestamp::parse("2026-03-02T00:00:00.000Z").unwrap();
+    let clock = Clock::trial(&dir.join("clock"), now).unwrap();
+    let net = EmbeddedNet::new();
+    let other = net.join(&NodeId::parse("other").unwrap(), Arc::new(|_| true));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = is_over.clone();
+    let flood = std::thread::spawn(move || {
+        while !over.load(Ordering::Relaxed) {
+            other.publish(publication.clone());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+    let node = Node::start(&settings, clock, |inbox, _| Ok(net.join(&settings.node, inbox))).unwrap();
+    let began = Instant::now();
+    while !node.shared().health().reasons.is_empty() {
+        let reasons = node.shared().health().reasons;
+        let is_sealed = reasons.iter().any(|reason| reason.contains("must not be signed"));
+        assert!(
+            !is_sealed && began.elapsed() < Duration::from_secs(120),
+            "{reasons:?}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    is_over.store(true, Ordering::Relaxed);
+    flood.join().unwrap();
+    node.stop();
+    assert!(dir.join(format!("data/lock/{HOSTED}-1")).exists());
 }

@@ -451,10 +451,16 @@ fn a_stream_that_shows_more_of_the_own_log_stops_its_signing() {
     std::fs::remove_dir_all(&data).unwrap();
     std::fs::rename(&old, &data).unwrap();
     cluster.spawn(1);
-    cluster.await_that("node 1 signs no more", |cluster| {
+    let signs_no_more = |cluster: &Cluster| {
         cluster.ready(1).is_some_and(|(status, _)| status == 503)
             && cluster.reasons(1).contains("restored from an old copy")
-    });
+    };
+    cluster.await_that("node 1 signs no more", signs_no_more);
+    // The same when nothing is left at all, of which no checkpoint shows a size.
+    cluster.terminate(1);
+    std::fs::remove_dir_all(&data).unwrap();
+    cluster.spawn(1);
+    cluster.await_that("node 1 signs nothing on its new disk", signs_no_more);
 }
 
 #[test]
