@@ -145,7 +145,8 @@ fn a_start_from_a_snapshot_and_one_from_the_logs_derive_the_same() {
 fn what_others_show_of_the_own_log_while_it_is_read_back_seals_nothing() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path();
-    make(dir, EVENTS);
+    // More than is read in one round, and more signatures than may wait.
+    make(dir, 2 * EVENTS);
     let checkpoint = std::fs::read(dir.join(format!("data/logs/{HOSTED}-1/checkpoint"))).unwrap();
     let note = Note::parse(&checkpoint, CHECKPOINT_BYTES_MAX).unwrap();
     let stated = Checkpoint::parse(&note.text).unwrap();
