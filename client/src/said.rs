@@ -304,6 +304,17 @@ mod tests {
     }
 
     #[test]
+    fn damage_with_a_remedy_of_several_sentences_is_told() {
+        let damage = "/data/logs/housing-1/tile/0/000 is damaged (altered): entry 3: the checksum does not fit; remedy: set the folder of the \
+                      log aside: the node writes it again, from its own log or from peers";
+        let told = zh(damage).unwrap();
+        assert!(
+            told.contains("/data/logs/housing-1/tile/0/000") && told.contains("已损坏"),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn every_alarm_of_a_node_is_in_the_catalogue() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node/src/runtime/owner.rs");
         let text = std::fs::read_to_string(file).unwrap();

@@ -267,6 +267,8 @@ fn what_no_checkpoint_of_exactly_that_covers_is_shown_and_is_in_a_snapshot_all_t
         &Arc::default(),
     );
     let node = start(home.path(), &net);
+    // Before that it takes no frames of others, and nobody shows these again.
+    await_that(&node, "it is ready", || node.shared().health().reasons.is_empty());
     publish(&peer, &log, log.frame(0, 40, 40));
     await_held(&node, "civil", 40);
     publish(&peer, &log, log.frame(40, 601, 700));

@@ -148,7 +148,8 @@ impl Link {
             Event::ServerError(async_nats::ServerError::Other(text)) => {
                 let lower = text.to_lowercase();
                 if lower.contains("permissions violation") && lower.contains("subscription") {
-                    // The server says it once on each connection, and it lasts as long.
+                    // The server says it once on each connection, and it lasts as long. Inboxes have a new name for each question.
+                    let text = self.names.without_inbox_names(text);
                     let what = format!("the NATS server refuses a right that this node needs: {text}; `tally-node nats server-config` prints all of them");
                     if self.troubles.refused_subscription(&what) {
                         let _told = (self.inbox)(Inbound::Trouble(format!("bus: {what}")));

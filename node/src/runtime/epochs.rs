@@ -163,8 +163,20 @@ impl Owner {
         }
     }
 
-    /// Makes the replica anew from what the disk holds.
+    /// Makes the replica of a node that serves anew from what the disk holds.
     pub(super) fn rebuild(&mut self) -> Next {
+        if self.derive_anew() == Next::Stop {
+            return Next::Stop;
+        }
+        self.is_ready = true;
+        self.shared.mailbox.set_serving(true);
+        self.report_health();
+        tracing::info!("everything was derived anew");
+        Next::Go
+    }
+
+    /// Makes the replica anew from what the disk holds.
+    pub(super) fn derive_anew(&mut self) -> Next {
         self.is_ready = false;
         self.has_read_back = false;
         self.shared.mailbox.set_serving(false);
@@ -200,14 +212,7 @@ impl Owner {
         self.snapshot_at = 0;
         self.parts.scan_again();
         let kept = shared.view(|replica| start::kept_logs(&locked(&shared.stores), replica));
-        if start::read_all(self, kept) == Next::Stop {
-            return Next::Stop;
-        }
-        self.is_ready = true;
-        self.shared.mailbox.set_serving(true);
-        self.report_health();
-        tracing::info!("everything was derived anew");
-        Next::Go
+        start::read_all(self, kept)
     }
 
     /// Returns the openings kept that name which branch of a log stands.

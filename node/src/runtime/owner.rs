@@ -181,11 +181,16 @@ impl Owner {
 
     /// Takes what waits, at most for one tick, and runs one cycle.
     pub(super) fn turn(&mut self) -> Next {
+        self.turn_within(TICK)
+    }
+
+    /// As [`Owner::turn`], but waits no longer than that.
+    pub(super) fn turn_within(&mut self, most: Duration) -> Next {
         let until_tick = TICK.saturating_sub(self.last_tick.elapsed());
         let mut next = Next::Go;
         let mut inputs = Vec::new();
         let mut wake = until_tick.is_zero();
-        let mut wait = until_tick;
+        let mut wait = until_tick.min(most);
         let mut taken = 0;
         let mut settling = Vec::new();
         while taken < CYCLE_MESSAGES_MAX {

@@ -21,7 +21,7 @@ const WANTED_AGAIN_MAX: usize = 10_000;
 const FETCHES_MAX: usize = 4;
 /// After how long a fetch without answer is tried again.
 const FETCH_AGAIN: Duration = Duration::from_secs(5);
-/// How often that pause is doubled at most: 320 s then.
+/// How often the pause after all hosts gave nothing is doubled at most: 320 s then.
 const PAUSE_DOUBLED_MAX: usize = 6;
 /// By how much the clock of another node may be ahead, in milliseconds.
 pub(crate) const CLOCK_SKEW_MS: i64 = 60_000;
@@ -67,10 +67,19 @@ impl Wanted {
 }
 
 impl Wanted {
-    /// After how long it is asked for again: longer after each time that all hosts gave nothing.
+    /// After how long it is asked for again: the next host soon, all of them again the later the more often they gave nothing.
     fn pause(&self) -> Duration {
-        let rounds = self.attempts.checked_div(self.hosts.len()).unwrap_or(0);
+        let hosts = self.hosts.len();
+        let rounds = match self.attempts.checked_rem(hosts) {
+            Some(0) => self.attempts.checked_div(hosts).unwrap_or(0),
+            _ => 0,
+        };
         FETCH_AGAIN.saturating_mul(1 << rounds.min(PAUSE_DOUBLED_MAX))
+    }
+
+    /// Has all hosts asked soon again, the one at hand first.
+    fn begin_again(&mut self) {
+        self.attempts = self.attempts.checked_rem(self.hosts.len()).unwrap_or(0);
     }
 }
 
@@ -161,7 +170,12 @@ impl PartsWatch {
         commit: &Hash,
     ) {
         let key = (department.clone(), *commit);
-        if self.wanted.contains_key(&key) || self.wanted.len() >= WANTED_AGAIN_MAX {
+        if let Some(wanted) = self.wanted.get_mut(&key) {
+            // A reader asks for it now.
+            wanted.begin_again();
+            return;
+        }
+        if self.wanted.len() >= WANTED_AGAIN_MAX {
             return;
         }
         if let Some(info) = part_infos(replica.world(), department, commit).first() {
@@ -251,6 +265,7 @@ impl Owner {
             return;
         }
         wanted.content.extend_from_slice(&slice);
+        wanted.begin_again();
         if end < length {
             self.fetch(department, commit);
             return;

@@ -143,7 +143,12 @@ impl Owner {
     pub(super) fn take_frame(&self, frame: Frame, inputs: &mut Vec<Input>) {
         // Before the first signature only what peers know of the own logs counts, and not before these were read back; the rest comes again.
         let is_own = self.keyring.logs.contains_key(&frame.origin.department);
-        if self.is_ready || self.has_read_back && is_own {
+        // What could not be read back is no sign of an old copy either: it is for `refill`.
+        let is_short = || self.shared.view(|replica| replica.failure().is_some());
+        if is_own && (!self.has_read_back || is_short()) {
+            return;
+        }
+        if self.is_ready || is_own {
             inputs.push(Input::Frame(frame));
         }
     }

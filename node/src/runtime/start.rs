@@ -37,6 +37,9 @@ use tally_schemas::snapshot::SnapshotHead;
 /// How often peers that did not answer are asked for the own logs again.
 const ASK_OWN_HEADS_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often it is looked whether the bus has compared.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -592,23 +595,17 @@ fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
     owner
         .shared
         .set_reasons(vec!["starting: peers are asked for the own logs".to_owned()]);
-    ask_for_own_heads(owner, &own, true);
-    owner.bus.compare();
-    let started = Instant::now();
-    let mut asked = started;
-    while (!owner.own_heads_missing.is_empty() || !owner.bus.has_compared()) && started.elapsed() < ask_peers
-    {
-        if asked.elapsed() >= ASK_OWN_HEADS_AGAIN {
-            asked = Instant::now();
-            ask_for_own_heads(owner, &own, false);
-        }
-        if owner.turn() == Next::Stop {
+    loop {
+        if compare_own(owner, &own, ask_peers) == Next::Stop {
             return Next::Stop;
         }
-    }
-    // What the last of them handed in may still wait.
-    if owner.shared.mailbox.waiting() > 0 && owner.turn() == Next::Stop {
-        return Next::Stop;
+        if !owner.is_rebuild_due {
+            break;
+        }
+        // One of the own logs is never signed again; what was shown of the others meanwhile was not looked at.
+        if owner.derive_anew() == Next::Stop {
+            return Next::Stop;
+        }
     }
     let silent: BTreeSet<&NodeId> = owner.own_heads_missing.iter().map(|(node, _)| node).collect();
     if !silent.is_empty() {
@@ -620,6 +617,30 @@ fn start_up(owner: &mut Owner, kept: Vec<Kept>, ask_peers: Duration) -> Next {
         );
     }
     sign_tails(owner);
+    Next::Go
+}
+
+/// Asks peers and the bus how much they hold of the own logs, and takes in what they show, for so long at most.
+fn compare_own(owner: &mut Owner, own: &[(Origin, u64)], ask_peers: Duration) -> Next {
+    ask_for_own_heads(owner, own, true);
+    owner.bus.compare();
+    let started = Instant::now();
+    let mut asked = started;
+    while (!owner.own_heads_missing.is_empty() || !owner.bus.has_compared()) && started.elapsed() < ask_peers
+    {
+        if asked.elapsed() >= ASK_OWN_HEADS_AGAIN {
+            asked = Instant::now();
+            ask_for_own_heads(owner, own, false);
+        }
+        // The bus tells nobody that it has compared.
+        if owner.turn_within(LOOK_AGAIN) == Next::Stop {
+            return Next::Stop;
+        }
+    }
+    // What the last of them handed in may still wait.
+    if owner.shared.mailbox.waiting() > 0 {
+        return owner.turn();
+    }
     Next::Go
 }
 

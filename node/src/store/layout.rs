@@ -157,6 +157,17 @@ impl DataDir {
         Ok(None)
     }
 
+    /// Copies a file to where damaged things are kept.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub(crate) fn copy_aside(&self, path: &Path, name: &str) -> Result<(), StoreError> {
+        let copy = durable::temporary_name(&self.temporary());
+        let copy = durable::Temporary(copy);
+        fs::copy(path, &copy.0).map_err(StoreError::io("copy", path))?;
+        self.move_aside(&copy.0, name).map(drop)
+    }
+
     /// Returns the signing lock of an own log.
     pub fn signing_lock(&self, origin: &Origin) -> PathBuf {
         self.root.join("lock").join(folder_name(origin))

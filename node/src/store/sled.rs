@@ -103,11 +103,17 @@ impl SledLog {
     /// Opens a log in which something is damaged, to save what can be read of it: no entry is read, and how many there are is not known.
     ///
     /// # Errors
-    /// As [`SledLog::open`], but for chunks of entries.
+    /// The engine cannot open the folder, or it is of another log; whose it is may be damaged too.
     pub(crate) fn open_to_save(folder: &Path, origin: &Origin) -> Result<Self, StoreError> {
-        let mut log = Self::open_folder(folder)?;
-        log.check_origin(origin)?;
-        Ok(log)
+        let log = Self::open_folder(folder)?;
+        match log.fact(META_ORIGIN) {
+            Ok(Some(found)) if found != origin.to_string().as_bytes() => Err(StoreError::WrongOrigin {
+                path: log.folder.clone(),
+                got: String::from_utf8_lossy(&found).into_owned(),
+                expected: origin.to_string(),
+            }),
+            _ => Ok(log),
+        }
     }
 
     /// Returns entries from an index on, as many as are whole and follow one another.

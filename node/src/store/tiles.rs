@@ -99,7 +99,8 @@ impl LogFiles {
         let size = edge.size();
         remove_leftovers(&folder, size)?;
         let mut held = edge.frontier().clone();
-        let (ahead, newest, cut) = Ahead::open(data.ahead(origin), size, &mut |index, entry| {
+        let keep = || data.copy_aside(&data.ahead(origin), &format!("ahead-{}", folder_name(origin)));
+        let (ahead, newest, cut) = Ahead::open(data.ahead(origin), size, &keep, &mut |index, entry| {
             held.append(leaf_hash(entry));
             visit(index, entry);
         })?;
@@ -444,12 +445,19 @@ impl LogFiles {
             outcome => return Ok((outcome?, None)),
         };
         let name = folder_name(origin);
-        let place = data.move_aside(&data.log_files(origin), &format!("logs-{name}"))?;
-        let from = place.as_deref().unwrap_or(&damage.file).to_owned();
-        let is_whole = rewrite(&from, origin, &data.log_files(origin)).is_ok();
-        if !is_whole {
-            durable::remove_folder(&data.log_files(origin))?;
-            durable::remove_folder(&unfinished(&data.log_files(origin)))?;
+        let (folder, renewed) = (data.log_files(origin), durable::temporary_name(&data.temporary()));
+        // Beside the damaged ones: a node that ends meanwhile begins again.
+        let is_whole = match rewrite(&folder, origin, &renewed) {
+            Ok(()) => true,
+            Err(error @ StoreError::Io { .. }) => return Err(error),
+            Err(_) => false,
+        };
+        let place = data.move_aside(&folder, &format!("logs-{name}"))?;
+        if is_whole {
+            durable::move_folder(&renewed, &folder)?;
+        } else {
+            durable::remove_folder(&renewed)?;
+            durable::remove_folder(&unfinished(&renewed))?;
             data.move_aside(&data.ahead(origin), &format!("ahead-{name}"))?;
         }
         let files = Self::open(data, origin, &mut |_, _| {})?;

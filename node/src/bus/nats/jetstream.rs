@@ -277,6 +277,7 @@ pub(super) async fn last_of(
     let get = format!("$JS.API.DIRECT.GET.{}", names.stream());
     let request = Request::new()
         .payload(json!({"last_by_subj": subject}).to_string().into_bytes().into())
+        .inbox(client.new_inbox())
         .timeout(Some(API_WAIT));
     match client.send_request(get.clone(), request).await {
         Ok(message) => match message.status.map(|status| status.as_u16()) {

@@ -74,6 +74,19 @@ impl Names {
         format!("{}.inbox.{}", self.root(), self.node)
     }
 
+    /// Takes the names of single inboxes of this node out of what the server says: each question has another one.
+    pub(super) fn without_inbox_names(&self, text: &str) -> String {
+        let inbox = format!("{}.", self.inbox());
+        match text.split_once(&inbox) {
+            None => text.to_owned(),
+            Some((before, rest)) => {
+                let end = rest.find(['"', ' ']).unwrap_or(rest.len());
+                let (_, after) = rest.split_at(end);
+                format!("{before}{inbox}>{after}")
+            }
+        }
+    }
+
     /// Says whether a reply subject is the inbox of some node: an answer goes nowhere else, whatever an asker writes.
     pub(super) fn is_inbox(&self, reply: &str) -> bool {
         let rest = reply.strip_prefix(&self.root());
@@ -108,6 +121,21 @@ mod tests {
         );
         assert_eq!(names.own_ask(), "tally.v1.xian-0123456789abcdef.ask.hall");
         assert_eq!(names.stream(), "tally-xian-0123456789abcdef");
+    }
+
+    #[test]
+    fn the_name_of_an_inbox_is_left_out_of_what_the_server_says() {
+        let federation = FederationId::parse("xian-0123456789abcdef").unwrap();
+        let names = Names::new(&federation, &NodeId::parse("hall").unwrap());
+        let inbox = "tally.v1.xian-0123456789abcdef.inbox.hall";
+        assert_eq!(
+            names.without_inbox_names(&format!("Violation for Subscription to \"{inbox}.x7y\" now")),
+            format!("Violation for Subscription to \"{inbox}.>\" now")
+        );
+        assert_eq!(
+            names.without_inbox_names("to \"tally.v1.head.>\""),
+            "to \"tally.v1.head.>\""
+        );
     }
 
     #[test]

@@ -63,6 +63,7 @@ fn what_is_whole_of_a_damaged_log_can_be_saved() {
     tamper(&folder, |tree| {
         tree.insert(entry_key(5, 1), b"x").unwrap();
         tree.insert(record_key(b"draft", 1), b"x").unwrap();
+        tree.insert(META_ORIGIN, b"x").unwrap();
     });
     damage_on_open(&folder);
     let log = SledLog::open_to_save(&folder, &origin()).unwrap();

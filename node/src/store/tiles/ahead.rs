@@ -39,14 +39,19 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// Opens the file, hands each entry from index `from` on to `visit`, and cuts off what is damaged or half written.
+    /// Opens the file, hands each entry from index `from` on to `visit`, and cuts off what is damaged or half written; what is whole but does
+    /// not follow is kept first.
     pub(crate) fn open(
         path: PathBuf,
         from: u64,
+        keep: &dyn Fn() -> Result<(), StoreError>,
         visit: &mut dyn FnMut(u64, &Arc<[u8]>),
     ) -> Result<Opened, StoreError> {
         let (ahead, newest, damage) = Self::read_only(path, from, visit)?;
-        if let (Some(_), Some(file)) = (&damage, &ahead.file) {
+        if let (Some(damage), Some(file)) = (&damage, &ahead.file) {
+            if damage.kind == DamageKind::Contradiction {
+                keep()?;
+            }
             let shorten = file.set_len(ahead.end).and_then(|()| file.sync_data());
             shorten.map_err(StoreError::io("shorten", &ahead.path))?;
         }
@@ -73,7 +78,7 @@ impl Ahead {
         let mut file = ahead.open_file()?;
         let io = StoreError::io("read", &ahead.path);
         let length = file.metadata().map_err(io)?.len();
-        let mut cut = None;
+        let mut cut: Option<(DamageKind, String)> = None;
         let mut newest = None;
         while ahead.end < length {
             match read_block(&mut file) {
@@ -94,20 +99,22 @@ impl Ahead {
                     }
                 }
                 Ok(block) => {
-                    cut = Some(format!(
+                    let what = format!(
                         "a block starts at entry {}, expected {}",
                         block.first,
                         ahead.next()
-                    ));
+                    );
+                    cut = Some((DamageKind::Contradiction, what));
                     break;
                 }
                 Err(why) => {
-                    cut = Some(format!("block at byte {}: {why}", ahead.end));
+                    let what = format!("block at byte {}: {why}", ahead.end);
+                    cut = Some((DamageKind::Altered, what));
                     break;
                 }
             }
         }
-        let damage = cut.map(|what| Damage::new(&ahead.path, DamageKind::Altered, what, REMEDY));
+        let damage = cut.map(|(kind, what)| Damage::new(&ahead.path, kind, what, REMEDY));
         ahead.file = Some(file);
         Ok((ahead, newest, damage))
     }
