@@ -364,7 +364,7 @@ fn measure_history(rows: &mut Vec<Row>, plan: &Plan, dir: &Path) {
         .aims(Aim::AtMost(1.6)),
     );
     for (name, ratio) in found.parts {
-        rows.push(Row::new(format!("of that in {name}"), "B", vec![ratio]));
+        rows.push(Row::new(format!("of that in {name}, {at}"), "B", vec![ratio]));
     }
     rows.push(Row::new(
         format!("the own log alone, its store and its files, {at}"),
