@@ -147,18 +147,18 @@ impl Link {
             ),
             Event::ServerError(async_nats::ServerError::Other(text)) => {
                 let lower = text.to_lowercase();
-                if lower.contains("permissions violation") && lower.contains("subscription") {
-                    // The server says it once on each connection, and it lasts as long. Inboxes have a new name for each question.
+                if lower.contains("permissions violation") {
+                    // Inboxes have a new name for each question.
                     let text = self.names.without_inbox_names(text);
-                    let what = format!("the NATS server refuses a right that this node needs: {text}; `tally-node nats server-config` prints all of them");
-                    if self.troubles.refused_subscription(&what) {
+                    let what = format!(
+                        "the NATS server refuses a right that this node needs: {text}; `tally-node nats server-config` prints all of them, with --department those of departments admitted later"
+                    );
+                    if !lower.contains("subscription") {
+                        self.trouble(Topic::Rights, &what);
+                    } else if self.troubles.refused_subscription(&what) {
+                        // The server says it once on each connection, and it lasts as long.
                         let _told = (self.inbox)(Inbound::Trouble(format!("bus: {what}")));
                     }
-                } else if lower.contains("permissions violation") {
-                    self.trouble(
-                        Topic::Rights,
-                        &format!("the NATS server refuses a right that this node needs: {text}; `tally-node nats server-config` prints all of them, with --department those of departments admitted later"),
-                    );
                 } else {
                     self.trouble(Topic::Server, &format!("the NATS server says: {text}"));
                 }

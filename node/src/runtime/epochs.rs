@@ -50,14 +50,10 @@ impl Owner {
             .own
             .get(&origin.department)
             .is_some_and(|store| store.files.origin() == origin);
-        let made = match is_made {
-            true => stores.own.remove(&origin.department),
-            false => {
-                self.end_epoch(stores, origin)?;
-                None
-            }
-        };
-        let mut store = match made {
+        if !is_made {
+            self.end_epoch(stores, origin)?;
+        }
+        let mut store = match stores.own.remove(&origin.department) {
             Some(store) => store,
             None => OwnStore::create(&self.data, origin)?,
         };

@@ -107,11 +107,7 @@ impl SledLog {
     pub(crate) fn open_to_save(folder: &Path, origin: &Origin) -> Result<Self, StoreError> {
         let log = Self::open_folder(folder)?;
         match log.fact(META_ORIGIN) {
-            Ok(Some(found)) if found != origin.to_string().as_bytes() => Err(StoreError::WrongOrigin {
-                path: log.folder.clone(),
-                got: String::from_utf8_lossy(&found).into_owned(),
-                expected: origin.to_string(),
-            }),
+            Ok(Some(found)) if found != origin.to_string().as_bytes() => Err(log.of_another(&found, origin)),
             _ => Ok(log),
         }
     }
@@ -268,16 +264,20 @@ impl SledLog {
         })
     }
 
+    fn of_another(&self, found: &[u8], origin: &Origin) -> StoreError {
+        StoreError::WrongOrigin {
+            path: self.folder.clone(),
+            got: String::from_utf8_lossy(found).into_owned(),
+            expected: origin.to_string(),
+        }
+    }
+
     /// Refuses a folder of another log; marks a new one.
     fn check_origin(&mut self, origin: &Origin) -> Result<(), StoreError> {
         let expected = origin.to_string();
         match self.fact(META_ORIGIN)? {
             Some(found) if found == expected.as_bytes() => Ok(()),
-            Some(found) => Err(StoreError::WrongOrigin {
-                path: self.folder.clone(),
-                got: String::from_utf8_lossy(&found).into_owned(),
-                expected,
-            }),
+            Some(found) => Err(self.of_another(&found, origin)),
             None if self.guarded(|| Ok(self.tree.is_empty()))? => {
                 let mut batch = sled::Batch::default();
                 put_fact(&mut batch, META_ORIGIN, expected.as_bytes());

@@ -231,28 +231,28 @@ pub(crate) fn check(
     let partial: Vec<FullTile> = found.edge.partial_tiles().collect();
     compare_tiles(folder, partial.into_iter(), &mut found, &mut differing_tiles)?;
     let root = found.edge.head().root;
-    let altered =
-        |path: String, what: &str| Damage::new(&folder.join(path), DamageKind::Altered, what, REMEDY);
     if root == checkpoint.head.root {
         let tiles = differing_bundles
             .iter()
             .map(|(_, tile)| tile)
             .chain(&differing_tiles);
         let what = "it differs from the hashes of the entries, which give the root of the checkpoint";
-        found.damages.extend(tiles.map(|tile| altered(tile.path(), what)));
+        found
+            .damages
+            .extend(tiles.map(|tile| differs(folder, &tile.path(), what)));
     } else if !differing_bundles.is_empty() {
         let what = "its entries differ from their tile and do not give the root of the checkpoint";
         found.damages.extend(
             differing_bundles
                 .iter()
-                .map(|(bundle, _)| altered(bundle.path(), what)),
+                .map(|(bundle, _)| differs(folder, &bundle.path(), what)),
         );
     } else if found.damages.is_empty() || !differing_tiles.is_empty() {
         let what = format!(
             "it names root {} at size {}, bundles and tiles give {root}",
             checkpoint.head.root, checkpoint.head.size
         );
-        found.damages.push(altered("checkpoint".to_owned(), &what));
+        found.damages.push(differs(folder, "checkpoint", &what));
     }
     Ok(found)
 }
